@@ -1,0 +1,43 @@
+# Every target makes what it needs: `make demo` and `make test` work on an empty clone.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
+	@echo "make test   ruff, mypy, import contracts and all tests"
+	@echo "make lint   ruff, mypy and import contracts only"
+	@echo "make bench  every benchmark (about 40 minutes); single ones: see bench/README.md"
+
+.venv/run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/dev: .venv/run
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+.venv/bench: .venv/dev
+	$(PIP) install -c constraints.txt -e ".[bench]"
+	@touch $@
+
+demo: .venv/run
+	$(BIN)/payback demo --out demo
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: .venv/bench
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,25 @@
+"""Errors, sorted by what the caller has to do. Messages carry no payload values and no secrets."""
+
+
+class SourceError(Exception):
+    """Something went wrong while reading a source. `what` and `where` are in the message, `hint` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class TemporaryError(SourceError):
+    """Try again later: network, overload, a server error that outlived its retries."""
+
+
+class AccessError(SourceError):
+    """A person must act: dead webhook, missing scope, renamed portal, unpaid plan."""
+
+
+class PayloadError(SourceError):
+    """The answer is not what the reader understands: a server that ignores the filter, a changed format, a damaged file."""
+
+
+class OptionError(SourceError):
+    """The source is configured wrongly: an unknown custom field, a missing folder, an unmapped heading."""

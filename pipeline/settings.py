@@ -1,0 +1,273 @@
+"""The only reader of config/, .env and the environment. Hands down one frozen `Settings`; nobody else looks at files or variables.
+
+config/payback.toml   business, warehouse, sources, channels
+config/stages.toml    which CRM stage is which milestone
+config/launches.toml  what is measured, and what it costs
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dotenv import dotenv_values
+
+from connectors import registry
+from connectors.contract import Surroundings
+from connectors.secrets import Secret
+from pipeline.errors import ConfigError
+from pipeline.strict import Place, build, nearest
+
+MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
+NO_MILESTONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """Who the numbers are for: calendar, currency (ISO code), language of the reports."""
+
+    name: str = ""
+    timezone: str = "Europe/Moscow"
+    currency: str = "RUB"
+    language: Literal["ru", "en"] = "ru"
+    closures: tuple[date, ...] = ()  # days the business was shut: their weeks are left out on both sides
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRule:
+    """The first rule whose every filled field matches names the channel. `abc*` matches a beginning, `*abc*` a part."""
+
+    name: str
+    crm_source: tuple[str, ...] = ()
+    utm_source: tuple[str, ...] = ()
+    utm_medium: tuple[str, ...] = ()
+    utm_campaign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """One CRM stage and the milestone it means; `none` is a known stage that means no milestone. `pipeline_id` "*": any."""
+
+    source: str
+    entity: str
+    pipeline_id: str
+    stage_id: str
+    milestone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which leads a launch touches; an empty tuple means all."""
+
+    channels: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchCosts:
+    """What the launch costs, in the business's currency; None is "not counted", which is not 0."""
+
+    one_off: float | None = None
+    monthly: float | None = None
+    usage_per_lead: float | None = None
+    staff_hours_one_off: float | None = None
+    staff_hours_monthly: float | None = None
+    hour_rate: float | None = None
+    saved_hours_monthly: float | None = None
+    is_saved_cash: bool = False  # saved hours count as money only when somebody is really not paid for them
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A thing that started on a date, in a scope, with costs."""
+
+    name: str
+    title: str
+    started_on: date
+    margin: float | None = None  # share of revenue that stays as gross profit, 0..1
+    washout_days: int = 0
+    horizon_days: int | None = None  # None: chosen from the pre period
+    costs: LaunchCosts = field(default_factory=LaunchCosts)
+    scope: Scope = field(default_factory=Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """One configured account; `options` are checked against the connector's own `OPTIONS`."""
+
+    name: str
+    kind: str
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs to know."""
+
+    folder: Path
+    business: Business
+    warehouse_url: Secret
+    sources: tuple[SourceSettings, ...]
+    channels: tuple[ChannelRule, ...]
+    stages: tuple[StageRule, ...]
+    launches: tuple[Launch, ...]
+    hash_key: Secret
+
+    def launch(self, name: str) -> Launch:
+        """The launch of that name. Raises ConfigError naming the nearest one."""
+        for launch in self.launches:
+            if launch.name == name:
+                return launch
+        known = [launch.name for launch in self.launches]
+        raise ConfigError(f"no launch {name!r} in {self.folder / 'launches.toml'}{nearest(name, known)}", hint=f"known: {', '.join(known) or 'none'}")
+
+    def fingerprint(self, launch: Launch) -> str:
+        """SHA-256 (first 16 hex digits) of everything in the configuration that can change the launch's figures."""
+        facts = [
+            {"timezone": self.business.timezone, "currency": self.business.currency, "closures": self.business.closures},
+            [asdict(rule) for rule in self.channels],
+            sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
+            asdict(launch),
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret that must not appear in any text."""
+        found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
+        return (*found, self.hash_key)
+
+
+def _slots(options: Any) -> Iterable[Any]:
+    return (getattr(options, name) for name in options.__dataclass_fields__)
+
+
+def read_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the .env beside the config folder, overridden by the process environment."""
+    beside = folder.resolve().parent / ".env"
+    stored = dotenv_values(beside, interpolate=False) if beside.is_file() else {}
+    return {**{name: value or "" for name, value in stored.items()}, **environ}
+
+
+def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in `folder`. Raises ConfigError naming file, key and the nearest valid key."""
+    main = folder / "payback.toml"
+    if not main.is_file():
+        raise ConfigError(f"there is no {main}", hint="run `payback init` to write one, or name the folder with --config")
+    variables = read_environment(folder, environ)
+    document = _toml(main)
+    outline = build(_Outline, document, Place(main), variables)
+    _check_zone(outline.business, Place(main))
+    key = variables.get("PAYBACK_HASH_KEY", "")
+    if len(key) < 16:
+        raise ConfigError(
+            "PAYBACK_HASH_KEY is missing or shorter than 16 characters",
+            hint="put PAYBACK_HASH_KEY=<long random text> into the .env beside the config folder; `payback init` makes one",
+        )
+    return Settings(
+        folder=folder,
+        business=outline.business,
+        warehouse_url=Secret(variables.get("PAYBACK_WAREHOUSE") or outline.warehouse.url),
+        sources=tuple(_source(name, table, Place(main, f"sources.{name}"), variables) for name, table in outline.sources.items()),
+        channels=outline.channels,
+        stages=_stages(folder / "stages.toml", set(outline.sources)),
+        launches=_launches(folder / "launches.toml", set(outline.sources)),
+        hash_key=Secret(key),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Warehouse:
+    url: str = "duckdb:///payback.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """The top level of payback.toml."""
+
+    business: Business = field(default_factory=Business)
+    warehouse: _Warehouse = field(default_factory=_Warehouse)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channels: tuple[ChannelRule, ...] = ()
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})", hint="it must be a UTF-8 text file you may read") from None
+
+
+def _check_zone(business: Business, place: Place) -> None:
+    try:
+        ZoneInfo(business.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        where = place.of("business").of("timezone")
+        raise ConfigError(f"{where}: {business.timezone!r} is no time zone", hint="use an IANA name such as Europe/Moscow") from None
+
+
+def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str]) -> SourceSettings:
+    kinds = registry.kinds()
+    kind = table.get("kind")
+    if kind not in kinds:
+        raise ConfigError(f"{place.of('kind')}: no connector {kind!r}{nearest(str(kind), list(kinds))}", hint=f"known: {', '.join(sorted(kinds))}")
+    options = build(kinds[kind].OPTIONS, {key: value for key, value in table.items() if key != "kind"}, place, variables)
+    return SourceSettings(name, kind, options)
+
+
+def open_source(source: SourceSettings, settings: Settings) -> Any:
+    """The connector or reader of a configured source. Raises OptionError."""
+    surroundings = Surroundings(timezone=settings.business.zone, hash_key=settings.hash_key)
+    return registry.kinds()[source.kind].open(source.options, surroundings)
+
+
+def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
+    """stages.toml: [SOURCE.ENTITY] or [SOURCE."ENTITY/PIPELINE"], then STAGE = "milestone"."""
+    if not path.is_file():
+        return ()
+    rules = []
+    for source, entities in _toml(path).items():
+        if source not in sources:
+            raise ConfigError(f"{Place(path, source)}: no source {source!r}{nearest(source, sorted(sources))}")
+        for entity_pipeline, stages in entities.items():
+            entity, _, pipeline_id = entity_pipeline.partition("/")
+            place = Place(path, f"{source}.{entity_pipeline}")
+            if entity not in ("lead", "deal"):
+                raise ConfigError(f"{place}: {entity!r} is neither lead nor deal")
+            for stage_id, milestone in stages.items():
+                if milestone not in (*MILESTONES, NO_MILESTONE):
+                    raise ConfigError(
+                        f"{place.of(stage_id)}: {milestone!r} is no milestone{nearest(str(milestone), MILESTONES)}",
+                        hint=f"milestones: {', '.join(MILESTONES)}, or none",
+                    )
+                rules.append(StageRule(source, entity, pipeline_id or "*", stage_id, milestone))
+    return tuple(rules)
+
+
+def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
+    if not path.is_file():
+        return ()
+    launches = []
+    for name, table in _toml(path).items():
+        place = Place(path, name)
+        launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
+        if launch.margin is not None and not 0 < launch.margin <= 1:
+            raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
+        for source in launch.scope.sources:
+            if source not in sources:
+                raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")
+        launches.append(launch)
+    return tuple(launches)
