@@ -220,6 +220,10 @@ class Connector:
         """This connector, knowing what the probes answered (bodies by name). Raises OptionError, AccessError."""
         return self
 
+    def findings(self) -> Sequence[Finding]:
+        """What the probes showed that a person should know, such as a stream left out for want of rights."""
+        return ()
+
     def streams(self) -> Sequence[Stream]:
         """The streams to pull, in order."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.records import Stage
 from connectors.text import clean_name, fold
 from pipeline.settings import NO_MILESTONE, ChannelRule
+from pipeline.strict import Place, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Profile:
 def read_profile(path: Path) -> Profile:
     """The profile in a file of config/profiles."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    channels = (ChannelRule(**{key: value if key == "name" else tuple(value) for key, value in rule.items()}) for rule in table["channels"])
+    place = Place(path)
+    channels = (build(ChannelRule, rule, place.of("channels"), {}) for rule in table["channels"])
     words = ((rule["milestone"], tuple(rule["words"])) for rule in table["stages"])
     return Profile(path.stem, table["title"], table["margin_hint"], tuple(words), tuple(channels))
 

@@ -1,4 +1,4 @@
-"""The only reader of config/, .env and the environment. Hands down one frozen `Settings`; nobody else looks at files or variables.
+"""The only reader of config/, .env and the environment. Hands down one frozen `Settings`; nobody else looks at files.
 
 config/payback.toml   business, warehouse, sources, channels
 config/stages.toml    which CRM stage is which milestone
@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dotenv import dotenv_values
 
 from connectors import registry
-from connectors.contract import Surroundings
+from connectors.contract import Connector, Reader, Surroundings
+from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
 from pipeline.strict import Place, build, nearest
@@ -131,7 +132,10 @@ class Settings:
             if launch.name == name:
                 return launch
         known = [launch.name for launch in self.launches]
-        raise ConfigError(f"no launch {name!r} in {self.folder / 'launches.toml'}{nearest(name, known)}", hint=f"known: {', '.join(known) or 'none'}")
+        raise ConfigError(
+            f"no launch {name!r} in {self.folder / 'launches.toml'}{nearest(name, known)}",
+            hint=f"known: {', '.join(known) or 'none'}",
+        )
 
     def fingerprint(self, launch: Launch) -> str:
         """SHA-256 (first 16 hex digits) of everything in the configuration that can change the launch's figures."""
@@ -208,7 +212,9 @@ def _toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not readable as TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})", hint="it must be a UTF-8 text file you may read") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({type(error).__name__})", hint="it must be a UTF-8 text file you may read"
+        ) from None
 
 
 def _check_zone(business: Business, place: Place) -> None:
@@ -216,22 +222,26 @@ def _check_zone(business: Business, place: Place) -> None:
         ZoneInfo(business.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         where = place.of("business").of("timezone")
-        raise ConfigError(f"{where}: {business.timezone!r} is no time zone", hint="use an IANA name such as Europe/Moscow") from None
+        raise ConfigError(
+            f"{where}: {business.timezone!r} is no time zone", hint="use an IANA name such as Europe/Moscow"
+        ) from None
 
 
 def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str]) -> SourceSettings:
-    kinds = registry.kinds()
-    kind = table.get("kind")
-    if kind not in kinds:
-        raise ConfigError(f"{place.of('kind')}: no connector {kind!r}{nearest(str(kind), list(kinds))}", hint=f"known: {', '.join(sorted(kinds))}")
-    options = build(kinds[kind].OPTIONS, {key: value for key, value in table.items() if key != "kind"}, place, variables)
-    return SourceSettings(name, kind, options)
+    try:
+        kind: Any = registry.kind(str(table.get("kind", "")))
+    except OptionError as error:
+        raise ConfigError(f"{place.of('kind')}: {error}", hint=error.hint) from None
+    options = build(kind.OPTIONS, {key: value for key, value in table.items() if key != "kind"}, place, variables)
+    return SourceSettings(name, table["kind"], options)
 
 
-def open_source(source: SourceSettings, settings: Settings) -> Any:
+def open_source(source: SourceSettings, settings: Settings) -> Connector | Reader:
     """The connector or reader of a configured source. Raises OptionError."""
     surroundings = Surroundings(timezone=settings.business.zone, hash_key=settings.hash_key)
-    return registry.kinds()[source.kind].open(source.options, surroundings)
+    kind: Any = registry.kind(source.kind)
+    opened: Connector | Reader = kind.open(source.options, surroundings)
+    return opened
 
 
 def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:

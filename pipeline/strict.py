@@ -57,7 +57,9 @@ def build(kind: type[T], table: object, place: Place, environ: Mapping[str, str]
     hints = get_type_hints(kind)
     for key in table:
         if key not in known:
-            raise ConfigError(f"{place.of(key)}: unknown key {key!r}{nearest(key, list(known))}", hint=f"valid keys: {', '.join(known)}")
+            raise ConfigError(
+                f"{place.of(key)}: unknown key {key!r}{nearest(key, list(known))}", hint=f"valid keys: {', '.join(known)}"
+            )
     values = {key: _value(hints[key], value, place.of(key), environ) for key, value in table.items()}
     for name, item in known.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
@@ -71,7 +73,9 @@ def _value(hint: Any, value: object, place: Place, environ: Mapping[str, str]) -
         return _first_fit([item for item in arguments if item is not NoneType], value, place, environ)
     if origin is Literal:
         if value not in arguments:
-            raise ConfigError(f"{place}: {value!r} is not possible{nearest(str(value), arguments)}", hint=f"possible: {', '.join(arguments)}")
+            raise ConfigError(
+                f"{place}: {value!r} is not possible{nearest(str(value), arguments)}", hint=f"possible: {', '.join(arguments)}"
+            )
         return value
     if origin is tuple:
         items = [value] if isinstance(value, str | int | date) else value
@@ -107,16 +111,25 @@ def _scalar(hint: Any, value: object, place: Place, environ: Mapping[str, str]) 
         raise ConfigError(f"{place}: expected a date like 2026-10-05, without a time")
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    words = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false", date: "a date like 2026-10-05"}
+    words = {
+        str: "text in quotes",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        date: "a date like 2026-10-05",
+    }
     raise ConfigError(f"{place}: expected {words.get(hint, getattr(hint, '__name__', hint))}")
 
 
 def _secret(value: object, place: Place, environ: Mapping[str, str]) -> Secret:
     if not isinstance(value, str) or not value.startswith("env:"):
         raise ConfigError(
-            f"{place}: a secret must not stand in this file", hint='write "env:NAME" here and NAME=... into .env (see .env.example)'
+            f"{place}: a secret must not stand in this file",
+            hint='write "env:NAME" here and NAME=... into .env (see .env.example)',
         )
     name = value.removeprefix("env:")
     if not environ.get(name):
-        raise ConfigError(f"{place}: the variable {name} is not set", hint=f"put {name}=... into the .env beside the config folder")
+        raise ConfigError(
+            f"{place}: the variable {name} is not set", hint=f"put {name}=... into the .env beside the config folder"
+        )
     return Secret(environ[name])

@@ -1,0 +1,135 @@
+"""Pulls one source into a sink: the connector says what to ask and what answers mean, everything else happens here.
+
+At least once, in small transactions: the rows of one answered request and what then remains to be done are stored together, so a
+sync that is killed resumes where it was, and a sink that drops equal versions makes it exactly once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from connectors.contract import Answer, Connector, Progress, Reader, Sink, Stream, SyncReport, Walk
+from connectors.dispatch import Dispatch, Wire
+from connectors.ledger import Ledger
+from connectors.pacing import Clock, SystemClock
+from connectors.turns import Questions, Turn
+from connectors.walk import KeysetWalk
+from connectors.whole import WholeWalk
+
+__all__ = ["Clock", "SystemClock", "Wire", "pull"]
+
+
+def pull(
+    connector: Connector | Reader,
+    sink: Sink,
+    *,
+    wire: Wire | None = None,
+    clock: Clock | None = None,
+    full: bool = False,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+    only: Callable[[Stream], bool] | None = None,
+) -> SyncReport:
+    """One sync of one source. `full` reads everything anew; `stop` is asked between requests and ends the sync early;
+    `only` picks the streams of an API source (default: all).
+
+    Raises AccessError, PayloadError, TemporaryError, OptionError; what was committed stays, and the next pull resumes.
+    """
+    ledger = Ledger(sink, progress)
+    if not isinstance(connector, Connector):
+        return _read(connector, ledger, full=full, stop=stop)
+    if wire is not None:
+        return _pull(connector, ledger, wire, clock or SystemClock(), full=full, stop=stop, only=only)
+    from connectors.transport import HttpWire  # requests takes long to import
+
+    own = HttpWire(connector.endpoint, connector.limits.parallel)
+    try:
+        return _pull(connector, ledger, own, clock or SystemClock(), full=full, stop=stop, only=only)
+    finally:
+        own.close()
+
+
+def _pull(
+    connector: Connector,
+    ledger: Ledger,
+    wire: Wire,
+    clock: Clock,
+    *,
+    full: bool,
+    stop: Callable[[], bool] | None,
+    only: Callable[[Stream], bool] | None,
+) -> SyncReport:
+    dispatch = Dispatch(connector, wire, clock, ledger.report, stop)
+    began = clock.now()
+
+    def base() -> datetime:
+        """When this sync began by the server's clock, or by ours when the server tells none."""
+        return dispatch.server_now or began
+
+    try:
+        adapted = _adapted(connector, dispatch)
+        if adapted is not None:
+            dispatch.connector = adapted
+            ledger.report.findings.extend(adapted.findings())
+            wanted = [stream for stream in adapted.streams() if only is None or only(stream)]
+            walks = [_walk(adapted, stream, ledger, base, full=full) for stream in wanted]
+            dispatch.drive([turn for walk in walks for turn in walk.start()], lambda: _store(walks, ledger))
+    finally:
+        dispatch.close()
+    if dispatch.is_stopped:
+        ledger.find("stopped", "info", "")
+    return ledger.close()
+
+
+def _adapted(connector: Connector, dispatch: Dispatch) -> Connector | None:
+    """The connector after its probes; None when the sync was stopped before they were answered."""
+    probes = connector.probes()
+    if not probes:
+        return connector
+    bodies: dict[str, object] = {}
+
+    def answered(name: str) -> Callable[[Mapping[str, Answer]], list[Turn]]:
+        def keep(answers: Mapping[str, Answer]) -> list[Turn]:
+            bodies[name] = answers[name].body
+            return []
+
+        return keep
+
+    dispatch.drive([Questions("probe", {name: call}, answered(name)) for name, call in probes.items()], lambda: None)
+    return None if len(bodies) < len(probes) else connector.adapted({name: bodies[name] for name in probes})
+
+
+def _walk(
+    connector: Connector, stream: Stream, ledger: Ledger, base: Callable[[], datetime], *, full: bool
+) -> KeysetWalk | WholeWalk:
+    ledger.line(stream)
+    if stream.walk is Walk.WHOLE:
+        return WholeWalk(connector, stream, ledger, base)
+    return KeysetWalk(connector, stream, ledger, base, full=full)
+
+
+def _store(walks: Sequence[KeysetWalk | WholeWalk], ledger: Ledger) -> None:
+    """Commit what one answered request brought, with the new state of every stream it touched."""
+    for walk in walks:
+        if walk.has_changed:
+            ledger.remember(walk.stream, walk.state())
+    ledger.commit()
+
+
+def _read(reader: Reader, ledger: Ledger, *, full: bool, stop: Callable[[], bool] | None) -> SyncReport:
+    """A local source: commit chunk by chunk."""
+    streams = reader.streams()
+    for stream in streams:
+        ledger.line(stream)
+    states = {stream.name: None if full else ledger.sink.state(stream) for stream in streams}
+    is_stopped = False
+    for chunk in reader.read(states):
+        ledger.rows(chunk.stream, chunk.records, chunk.rejects)
+        ledger.remember(chunk.stream, chunk.state)
+        ledger.commit()
+        if stop is not None and stop():
+            is_stopped = True
+            break
+    ledger.report.findings.extend(reader.findings())
+    if is_stopped:
+        ledger.find("stopped", "info", "")
+    return ledger.close()

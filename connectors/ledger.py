@@ -1,0 +1,98 @@
+"""What one sync has received so far: rows waiting for the next commit, counts for the report, findings for people."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.contract import Finding, Json, Landing, Page, Progress, Reject, Sink, Stream, StreamReport, SyncReport
+from connectors.records import Record
+
+_REASONS_TOLD = 5
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What one stream brings to the next commit."""
+
+    stream: Stream
+    records: list[Record] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    deleted: list[int | str | tuple[str, ...]] = field(default_factory=list)
+    state: Mapping[str, Json] | None = None
+
+
+class Ledger:
+    """Gathers what one answered request brings and commits it in one transaction."""
+
+    def __init__(self, sink: Sink, progress: Progress | None = None) -> None:
+        self.sink = sink
+        self.report = SyncReport()
+        self.expected: dict[str, int] = {}  # rows a stream will bring, where a count told
+        self._progress = progress
+        self._waiting: dict[str, _Waiting] = {}
+        self._unknown: dict[str, set[str]] = {}
+        self._reasons: dict[str, Counter[str]] = {}
+
+    def line(self, stream: Stream) -> StreamReport:
+        """The stream's line in the report."""
+        return self.report.streams.setdefault(stream.name, StreamReport(stream.name))
+
+    def land(self, stream: Stream, page: Page) -> None:
+        """Rows of one page wait for the commit."""
+        self.rows(stream, page.records, page.rejects)
+        if page.unknown:
+            self._unknown.setdefault(stream.name, set()).update(page.unknown)
+
+    def rows(self, stream: Stream, records: Sequence[Record], rejects: Sequence[Reject]) -> None:
+        """Rows and rejected rows wait for the commit."""
+        waiting = self._of(stream)
+        waiting.records.extend(records)
+        line = self.line(stream)
+        line.received += len(records) + len(rejects)
+        if rejects:
+            waiting.rejects.extend(rejects)
+            line.rejected += len(rejects)
+            reasons = self._reasons.setdefault(stream.name, Counter())
+            reasons.update(f"{one.column}: {one.reason}" if one.column else one.reason for one in rejects)
+
+    def delete(self, stream: Stream, keys: Iterable[int | str | tuple[str, ...]]) -> None:
+        """Rows confirmed gone wait for the commit."""
+        gone = list(keys)
+        self._of(stream).deleted.extend(gone)
+        self.line(stream).deleted += len(gone)
+
+    def remember(self, stream: Stream, state: Mapping[str, Json]) -> None:
+        """The state to store with the next commit."""
+        self._of(stream).state = state
+
+    def find(self, code: str, severity: str, subject: str, n: int = 0, **detail: str | int | float) -> None:
+        """Something worth telling a person."""
+        self.report.findings.append(Finding(code, severity, subject, n, detail))
+
+    def commit(self) -> None:
+        """Store what waits, in one transaction; nothing happens when nothing waits."""
+        waiting = list(self._waiting.values())
+        if not waiting:
+            return
+        self._waiting = {}
+        appended = self.sink.commit([Landing(one.stream, one.records, one.rejects, one.deleted, one.state) for one in waiting])
+        for one, n in zip(waiting, appended, strict=True):
+            line = self.line(one.stream)
+            line.appended += n
+            if self._progress is not None:
+                self._progress(line.stream, line.received, self.expected.get(line.stream))
+
+    def close(self) -> SyncReport:
+        """The report, with the findings that sum up the whole sync."""
+        for name, columns in sorted(self._unknown.items()):
+            self.find("unknown_columns", "warning", name, len(columns), columns=", ".join(sorted(columns)))
+        for name, reasons in sorted(self._reasons.items()):
+            told = dict(reasons.most_common(_REASONS_TOLD))
+            self.report.findings.append(Finding("rows_quarantined", "warning", name, reasons.total(), told))
+        for line in self.report.streams.values():
+            if line.recovered:
+                self.find("rows_recovered", "warning", line.stream, line.recovered)
+        return self.report
+
+    def _of(self, stream: Stream) -> _Waiting:
+        return self._waiting.setdefault(stream.name, _Waiting(stream))

@@ -1,0 +1,377 @@
+"""The command line: one command is one call. The only place where errors become words and exit codes.
+
+Heavy modules are imported inside the commands that need them, so that `payback --help` answers at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connectors.errors import SourceError
+from connectors.secrets import Secret, mask
+from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
+
+if TYPE_CHECKING:
+    from connectors.contract import Progress
+    from pipeline.queries import Query
+    from pipeline.run import NightReport
+    from pipeline.settings import Settings
+
+FORMATS = ("html", "terminal", "json")
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What every command knows."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    is_debug: bool = False
+    secrets: tuple[Secret, ...] = ()
+    code: int = Exit.OK
+
+    def settings(self) -> "Settings":
+        from pipeline.settings import load_settings
+
+        settings = load_settings(self.folder, self.environ)
+        self.secrets = settings.secrets()
+        return settings
+
+
+def run() -> None:
+    """Console entry point."""
+    sys.exit(main(sys.argv[1:], os.environ))
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command; the exit code. Prints errors to stderr: what happened, where, what to do next."""
+    invocation = Invocation(Path("config"), environ)
+    try:
+        payback.main(list(arguments), prog_name="payback", standalone_mode=False, obj=invocation)
+    except click.ClickException as error:
+        error.show()
+        return Exit.CONFIG
+    except click.Abort:
+        click.echo("stopped; everything stored so far stays, the next run continues", err=True)
+        return Exit.TEMPORARY
+    except (PipelineError, SourceError) as error:
+        return _explain(error, invocation)
+    except Exception as error:
+        if invocation.is_debug:
+            raise
+        name = type(error).__name__
+        click.echo(f"payback: unexpected {name}: {mask(str(error), invocation.secrets)}", err=True)
+        click.echo("  -> this is a fault of Payback: run again with --debug and report what it prints", err=True)
+        return Exit.UNEXPECTED
+    return invocation.code
+
+
+def _explain(error: PipelineError | SourceError, invocation: Invocation) -> int:
+    if invocation.is_debug:
+        raise error
+    click.echo(f"payback: {mask(str(error), invocation.secrets)}", err=True)
+    if error.hint:
+        click.echo(f"  -> {mask(error.hint, invocation.secrets)}", err=True)
+    return exit_code(error)
+
+
+class _AsOf(click.ParamType[Any]):
+    """A date, or an exact UTC time stamp as a snapshot's `seen_until` shows it."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, invocation: click.Context | None) -> date | datetime:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value).replace(tzinfo=None)
+        except ValueError:
+            self.fail(f"{value!r} is neither a date like 2026-11-16 nor a UTC time like 2026-11-16T03:00:00", param, invocation)
+
+
+as_of_option = click.option("--as-of", type=_AsOf(), help="Report as known on this date (default: today), or at this UTC time.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
+format_option = click.option(
+    "--format", "formats", default="html", show_default=True, help=f"One or more of {', '.join(FORMATS)}."
+)
+language_option = click.option("--lang", "language", type=click.Choice(("ru", "en")), help="Language (default: the business's).")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="config",
+    show_default=True,
+    help="Folder of the configuration.",
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="payback")
+@click.pass_obj
+def payback(invocation: Invocation, folder: Path, debug: bool) -> None:
+    """What a launch really earned: CRM in, ROI report with honest intervals out."""
+    invocation.folder = folder
+    invocation.is_debug = debug
+
+
+@payback.command()
+@click.option("--name", prompt="Name of the business", help="Name of the business.")
+@click.option(
+    "--profile", default="salon", show_default=True, prompt="Profile (salon, clinic, school, services)", help="Starting point."
+)
+@click.option("--timezone", default="Europe/Moscow", show_default=True, help="IANA time zone of the business.")
+@click.option("--webhook", help="Incoming webhook of a Bitrix24 portal; stored in .env only. Asked for without echo if left out.")
+@click.option("--files", help="Instead of a portal: export files, a folder or a pattern.")
+@click.option("--branch", help="Where a lead's branch stands: a custom field's title or code, or 'pipeline'.")
+@click.option("--launch", default="assistant", show_default=True, help="Short name of the first launch.")
+@click.option("--launch-title", default="AI-ассистент", show_default=True, help="Its title in reports.")
+@click.option("--started-on", type=click.DateTime(["%Y-%m-%d"]), help="Date the launch started.")
+@click.option(
+    "--margin", type=click.FloatRange(0, 1, min_open=True), help="Share of revenue that stays as gross profit, e.g. 0.6."
+)
+@click.option("--one-off", type=click.FloatRange(0), help="One-off cost of the launch.")
+@click.option("--monthly", type=click.FloatRange(0), help="Monthly cost of the launch.")
+@click.option("--replace", is_flag=True, help="Write the files anew if they exist.")
+@click.pass_obj
+def init(
+    invocation: Invocation, /, webhook: str | None, files: str | None, started_on: datetime | None, replace: bool, **rest: Any
+) -> None:
+    """Write config/ and .env; read the portal's stages and propose their mapping."""
+    from pipeline.init import Answers, write_config
+
+    if not webhook and not files:
+        webhook = click.prompt("Incoming webhook of the portal", hide_input=True)
+    secret = Secret(webhook) if webhook and not files else None
+    invocation.secrets = (secret,) if secret else ()
+    answers = Answers(webhook=secret, files=files, started_on=started_on.date() if started_on else None, **rest)
+    outcome = write_config(invocation.folder, answers, invocation.environ, replace=replace)
+    for path in outcome.written:
+        click.echo(f"wrote {path}")
+    click.echo(f"{outcome.n_stages - len(outcome.unrecognised)} of {outcome.n_stages} stages recognised")
+    if outcome.unrecognised:
+        click.echo("say in stages.toml what these mean: " + "; ".join(outcome.unrecognised))
+    click.echo("next: read stages.toml and launches.toml, then `payback run`")
+
+
+@payback.command()
+@json_option
+@click.pass_obj
+def check(invocation: Invocation, is_json: bool) -> None:
+    """Config, connection, scopes, stage mapping and data; exit code 8 when something is an error."""
+    from pipeline.readiness import inspect
+
+    lines = inspect(invocation.settings())
+    if is_json:
+        _print_json({"schema_version": 1, "lines": [line.as_dict() for line in lines]})
+    else:
+        from rich.console import Console
+
+        console = Console(stderr=False, highlight=False)
+        marks = {
+            "ok": "[green]ok     [/]",
+            "info": "[cyan]note   [/]",
+            "warning": "[yellow]warning[/]",
+            "error": "[red]error  [/]",
+        }
+        for line in lines:
+            console.print(marks[line.severity], end=" ")
+            console.print(mask(line.text, invocation.secrets), markup=False)
+    if any(line.severity == "error" for line in lines):
+        invocation.code = Exit.FINDINGS
+
+
+@payback.command()
+@click.argument("source", required=False)
+@click.option("--full", is_flag=True, help="Export everything anew instead of what changed.")
+@json_option
+@click.pass_obj
+def sync(invocation: Invocation, source: str | None, full: bool, is_json: bool) -> None:
+    """Pull all sources, or one; resumable at any point."""
+    from pipeline.run import sync_sources
+
+    with _progress() as progress:
+        report = sync_sources(invocation.settings(), only=source, is_full=full, progress=progress)
+    _show_night(report, is_json, invocation)
+
+
+@payback.command()
+@click.argument("launch")
+@as_of_option
+@json_option
+@click.pass_obj
+def measure(invocation: Invocation, launch: str, as_of: date | datetime | None, is_json: bool) -> None:
+    """One measurement, stored as a snapshot."""
+    from pipeline.reports import render
+    from pipeline.run import measure_launch
+
+    settings = invocation.settings()
+    document = measure_launch(settings, settings.launch(launch), as_of)
+    click.echo(render(document, "json" if is_json else "terminal", settings.business.language), nl=False)
+
+
+@payback.command()
+@click.argument("launch")
+@as_of_option
+@format_option
+@language_option
+@click.option("--out", type=click.Path(path_type=Path), default="out", show_default=True, help="Folder for the files.")
+@click.pass_obj
+def report(
+    invocation: Invocation, launch: str, as_of: date | datetime | None, formats: str, language: str | None, out: Path
+) -> None:
+    """Measure a launch and write the report."""
+    from pipeline.reports import render, write
+    from pipeline.run import measure_launch
+
+    kinds = _formats(formats)
+    settings = invocation.settings()
+    document = measure_launch(settings, settings.launch(launch), as_of)
+    for kind in kinds:
+        if kind == "terminal":
+            click.echo(render(document, kind, language or settings.business.language), nl=False)
+        else:
+            click.echo(f"wrote {write(document, kind, language or settings.business.language, out)}")
+
+
+@payback.command(name="run")
+@as_of_option
+@format_option
+@language_option
+@click.option("--out", type=click.Path(path_type=Path), default="out", show_default=True, help="Folder for the reports.")
+@json_option
+@click.pass_obj
+def run_command(
+    invocation: Invocation, as_of: date | datetime | None, formats: str, language: str | None, out: Path, is_json: bool
+) -> None:
+    """One nightly run: sync, check, measure, report."""
+    from pipeline.run import run_nightly
+
+    kinds = _formats(formats)
+    settings = invocation.settings()
+    with _progress() as progress:
+        night = run_nightly(settings, as_of=as_of, kinds=kinds, language=language, out=out, progress=progress)
+    _show_night(night, is_json, invocation)
+
+
+@payback.command()
+@json_option
+@click.pass_obj
+def status(invocation: Invocation, is_json: bool) -> None:
+    """Freshness of every source and the last runs."""
+    from pipeline.run import current_status
+
+    document = current_status(invocation.settings())
+    if is_json:
+        _print_json(document)
+        return
+    for source in document["sources"]:
+        click.echo(f"{source['source']:20} last heard {source['last_seen'] or 'never'}")
+    for entry in document["runs"]:
+        click.echo(f"{entry['started_at']}  {entry['kind']:8} {entry['outcome']}")
+
+
+@payback.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="demo", show_default=True, help="Folder for everything the demo makes."
+)
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulated salon.")
+@click.option(
+    "--serve", "is_serving", is_flag=True, help="Keep the portal running afterwards, so that you can run commands against it."
+)
+@language_option
+@click.pass_obj
+def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, language: str | None) -> None:
+    """A simulated portal, the whole run, a report, and the true effect beside the measured one."""
+    from pipeline.demo import play
+
+    with _progress() as progress:
+        invocation.code = play(out, seed=seed, is_serving=is_serving, language=language, progress=progress, say=click.echo)
+
+
+@payback.command()
+@click.argument("name", required=False)
+@click.option("--dialect", default="duckdb", show_default=True, help="duckdb or postgresql.")
+def sql(name: str | None, dialect: str) -> None:
+    """The exact SQL behind a figure; without NAME the list of queries."""
+    from pipeline import queries
+
+    if name:
+        click.echo(_query(name).sql(dialect))
+        return
+    for known in _query_names():
+        click.echo(f"{known:32} {queries.load(known).title}")
+
+
+def _query_names() -> list[str]:
+    from pipeline import queries
+
+    return [*queries.names(), *queries.names("metrics"), *queries.names("checks")]
+
+
+def _query(name: str) -> "Query":
+    """By full name (`metrics/show_rate`) or by the last part of it."""
+    from pipeline import queries
+    from pipeline.strict import nearest
+
+    known = _query_names()
+    fits = [full for full in known if name in (full, full.rpartition("/")[2])]
+    if not fits:
+        short = [full.rpartition("/")[2] for full in known]
+        raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
+    return queries.load(fits[0])
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    for kind in kinds:
+        if kind not in FORMATS:
+            raise click.BadParameter(f"{kind!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
+    return kinds
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[str], Progress] | None]":
+    """A bar a stream on stderr when somebody is looking; otherwise nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        rows: dict[str, Any] = {}
+
+        def of_source(source: str) -> "Progress":
+            def advance(stream: str, n_done: int, n_expected: int | None) -> None:
+                subject = f"{source} {stream}"
+                if subject not in rows:
+                    rows[subject] = bars.add_task(subject, total=n_expected)
+                bars.update(rows[subject], completed=n_done, total=n_expected)
+
+            return advance
+
+        yield of_source
+
+
+def _show_night(night: "NightReport", is_json: bool, invocation: Invocation) -> None:
+    invocation.code = night.exit_code
+    if is_json:
+        _print_json(night.as_dict())
+        return
+    for line in night.lines():
+        click.echo(mask(line, invocation.secrets))
+
+
+def _print_json(document: object) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str))

@@ -1,0 +1,120 @@
+"""`payback demo`: a simulated salon's portal, set up and run as an owner would, and the true effect beside the measured one."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from connectors.contract import Progress
+from connectors.demo import DemoPortal, PortalOptions, Truth, salon
+from connectors.secrets import Secret
+from pipeline.errors import ConfigError, Exit
+from pipeline.init import Answers, write_config
+from pipeline.run import run_nightly
+from pipeline.settings import Settings, load_settings
+
+MARGIN = 0.6
+ONE_OFF = 150_000.0
+MONTHLY = 40_000.0
+
+
+def play(
+    out: Path,
+    *,
+    seed: int = 7,
+    today: date | None = None,
+    is_serving: bool = False,
+    language: str | None = None,
+    progress: Callable[[str], Progress] | None = None,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Portal, init, two runs, report, truth; the exit code. Everything it makes is in `out`, replacing an earlier demo.
+
+    Raises ConfigError when `out` holds something that is not a demo.
+    """
+    _make_room(out)
+    store = salon.build(seed=seed, today=today)
+    truth = store.truth
+    assert truth is not None  # a salon always has one; a bulk store has none
+    with DemoPortal(store, PortalOptions()) as portal:
+        say(f"a salon's portal is up; its AI assistant started on {truth.launch_on}")
+        answers = Answers(
+            name="Салон «Пример»",
+            profile="salon",
+            timezone="Europe/Moscow",
+            webhook=Secret(portal.webhook_url),
+            branch="Филиал",
+            started_on=truth.launch_on,
+            margin=MARGIN,
+            one_off=ONE_OFF,
+            monthly=MONTHLY,
+        )
+        outcome = write_config(out / "config", answers, {}, replace=True)
+        understood = outcome.n_stages - len(outcome.unrecognised)
+        say(f"init: {understood} of {outcome.n_stages} stages recognised; not: {', '.join(outcome.unrecognised) or 'none'}")
+        _keep_warehouse_beside(out)
+        settings = load_settings(out / "config", {})
+        for title in ("first run", "second run"):
+            night = run_nightly(settings, as_of=today, kinds=("html", "json"), language=language, out=out, progress=progress)
+            say(f"{title}:")
+            for line in night.lines():
+                say(f"  {line}")
+            if night.outcome != "ok":
+                return night.exit_code
+        say(compare(_document(out, settings), truth))
+        if is_serving:
+            _serve(out, say)
+    return Exit.OK
+
+
+def compare(document: dict[str, Any], truth: Truth) -> str:
+    """The measured incremental revenue and profit of the post period beside the true ones, rubles."""
+    post, money = document["periods"]["post"], document["money"]
+    start, end = date.fromisoformat(post["start"]), date.fromisoformat(post["end"])
+    true_revenue = truth.incremental_revenue(start, end, document["horizon"]["days"])
+    lines = [f"leads created {start} .. {end} (end excluded), outcomes within {document['horizon']['days']} days:"]
+    for title, key, true in (
+        ("incremental revenue", "incremental_revenue", true_revenue),
+        ("incremental profit", "incremental_profit", true_revenue * MARGIN),
+    ):
+        figure = money[key]
+        verdict = "inside the interval" if figure["low"] <= true <= figure["high"] else "OUTSIDE the interval"
+        interval = f"[{figure['low']:,.0f} .. {figure['high']:,.0f}]"
+        lines.append(f"  {title}: true {true:,.0f}, measured {figure['estimate']:,.0f} {interval}: {verdict}")
+    return "\n".join(lines).replace(",", " ")
+
+
+def _make_room(out: Path) -> None:
+    """Only what an earlier demo left may be replaced."""
+    marker = out / ".payback-demo"
+    if out.exists() and any(out.iterdir()) and not marker.exists():
+        raise ConfigError(f"{out} is not empty and no demo made it", hint="name another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    for name in ("payback.duckdb", "payback.duckdb.wal"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _keep_warehouse_beside(out: Path) -> None:
+    """The demo's warehouse stands in its own folder, wherever the command is run from."""
+    path = out / "config" / "payback.toml"
+    text = path.read_text(encoding="utf-8")
+    place = json.dumps(f"duckdb:///{(out / 'payback.duckdb').resolve()}", ensure_ascii=False)
+    path.write_text(text.replace('"duckdb:///payback.duckdb"', place), encoding="utf-8")
+
+
+def _document(out: Path, settings: Settings) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / f"{settings.launches[0].name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _serve(out: Path, say: Callable[[str], None]) -> None:
+    """Keep the portal up until somebody stops it."""
+    say(f"the portal stays up until Ctrl-C; try: payback --config {out / 'config'} run --out {out}")
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

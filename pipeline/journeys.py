@@ -1,0 +1,149 @@
+"""Journeys: stages become milestones, origins become channels, and every lead becomes one row, as known at one time.
+
+Stages and origins are resolved here, over the distinct combinations that the data hold; SQL only joins the answers.
+The result is the temporary table `journeys` (columns: sql/journeys.sql) of a reading connection.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from connectors.text import fold
+from pipeline.queries import load
+from pipeline.settings import ChannelRule, Scope, StageRule
+
+if TYPE_CHECKING:
+    from pipeline.warehouse import Reading
+
+UNMAPPED = "unmapped"  # as a milestone: nobody said what the stage means
+UNKNOWN = "unknown"  # as a channel: nothing about the origin is filled in
+OTHER = "other"  # as a channel: filled in, but no rule fits
+ORIGIN_FIELDS = ("crm_source", "utm_source", "utm_medium", "utm_campaign")
+ANY_PIPELINE = "*"
+
+StageKey = tuple[str, str, str, str]  # source, entity, pipeline_id, stage_id
+Origin = tuple[str, str, str, str]  # ORIGIN_FIELDS, empty where not filled
+
+
+@dataclass(frozen=True, slots=True)
+class StageUse:
+    """One stage that the data name, what it means, and how many versions and changes name it."""
+
+    source: str
+    entity: str
+    pipeline_id: str
+    stage_id: str
+    n: int
+    milestone: str
+
+
+def milestone_of(stage: StageKey, rules: Mapping[StageKey, str]) -> str:
+    """The milestone of a stage; a rule for its pipeline goes before one for any pipeline."""
+    source, entity, pipeline_id, stage_id = stage
+    for pipeline in (pipeline_id, ANY_PIPELINE):
+        found = rules.get((source, entity, pipeline, stage_id))
+        if found is not None:
+            return found
+    return UNMAPPED
+
+
+def channel_of(origin: Origin, rules: Sequence[ChannelRule]) -> str:
+    """The channel of an origin: the first rule whose every filled field fits; `rules` with folded patterns."""
+    if not any(origin):
+        return UNKNOWN
+    for rule in rules:
+        patterns = (getattr(rule, name) for name in ORIGIN_FIELDS)
+        if all(
+            not wanted or any(fits(pattern, value) for pattern in wanted) for wanted, value in zip(patterns, origin, strict=True)
+        ):
+            return rule.name
+    return OTHER
+
+
+def fits(pattern: str, value: str) -> bool:
+    """`abc` the word, `abc*` its beginning, `*abc` its end, `*abc*` a part; an empty value fits nothing."""
+    if not value:
+        return False
+    word = pattern.strip("*")
+    if pattern.startswith("*"):
+        return word in value if pattern.endswith("*") else value.endswith(word)
+    return value.startswith(word) if pattern.endswith("*") else value == word
+
+
+def folded(rules: Iterable[ChannelRule]) -> tuple[ChannelRule, ...]:
+    """The rules with their patterns written as the warehouse writes words."""
+    return tuple(
+        ChannelRule(rule.name, *(tuple(fold(pattern) or "" for pattern in getattr(rule, name)) for name in ORIGIN_FIELDS))
+        for rule in rules
+    )
+
+
+def build_journeys(
+    reading: "Reading",
+    *,
+    stages: Sequence[StageRule],
+    channels: Sequence[ChannelRule],
+    seen_until: datetime,
+    currency: str,
+    scope: Scope | None = None,
+) -> tuple[StageUse, ...]:
+    """Makes the temporary tables `stage_map`, `channel_map` and `journeys`; the stages found, with their milestones.
+
+    With a scope `journeys` holds only its leads, and `every_journey` all of them. An amount in another currency than
+    `currency` is left out (a check counts them). Raises WarehouseError.
+    """
+    uses = _map_stages(reading, stages, seen_until)
+    _map_channels(reading, channels, seen_until)
+    conditions, parameters = _within(scope or Scope())
+    reading.create(
+        "every_journey" if conditions else "journeys", load("journeys"), {"seen_until": seen_until, "currency": currency}
+    )
+    if conditions:
+        reading.create("journeys", f"select * from every_journey where {' and '.join(conditions)}", parameters)
+    return uses
+
+
+def _map_stages(reading: "Reading", stages: Sequence[StageRule], seen_until: datetime) -> tuple[StageUse, ...]:
+    rules = {(rule.source, rule.entity, rule.pipeline_id, rule.stage_id): rule.milestone for rule in stages}
+    seen = reading.columns(load("stages_seen"), {"seen_until": seen_until}).to_pylist()
+    uses = [
+        StageUse(**row, milestone=milestone_of((row["source"], row["entity"], row["pipeline_id"], row["stage_id"]), rules))
+        for row in seen
+    ]
+    columns = ("source", "entity", "pipeline_id", "stage_id", "milestone")
+    reading.load("stage_map", _texts({column: [getattr(use, column) for use in uses] for column in columns}))
+    return tuple(sorted(uses, key=lambda use: (use.source, use.entity, use.pipeline_id, use.stage_id)))
+
+
+def _map_channels(reading: "Reading", channels: Sequence[ChannelRule], seen_until: datetime) -> None:
+    rules = folded(channels)
+    seen = reading.columns(load("origins_seen"), {"seen_until": seen_until})
+    fields = {name: seen.column(name).to_pylist() for name in ORIGIN_FIELDS}
+    channels_found = [channel_of(origin, rules) for origin in zip(*fields.values(), strict=True)]
+    reading.load("channel_map", _texts({**fields, "channel": channels_found}))
+
+
+def _texts(columns: Mapping[str, Sequence[str]]) -> pa.Table:
+    """A table of texts; typed, because an empty list alone does not say what it is a list of."""
+    return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
+
+
+def _within(scope: Scope) -> tuple[list[str], dict[str, str]]:
+    """Conditions on journeys and their parameters; none for a scope of everything."""
+    conditions, parameters = [], {}
+    chosen = {
+        "channel": scope.channels,
+        "branch": scope.branches,
+        "owner_id": scope.owners,
+        "pipeline_id": scope.pipelines,
+        "source": scope.sources,
+    }
+    for column, values in chosen.items():
+        if values:
+            names = {f"{column}_{n}": value for n, value in enumerate(values)}
+            parameters.update(names)
+            conditions.append(f"{column} in ({', '.join(':' + name for name in names)})")
+    return conditions, parameters

@@ -1,0 +1,215 @@
+"""One measurement of one launch: journeys, periods, metrics, the claim the data can carry, money, verdict.
+
+`measure` is deterministic: the same warehouse, `as_of` and settings give the same `pipeline.document.document`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from connectors.contract import Finding
+from pipeline import ladder, metrics
+from pipeline.checks import Window, run_checks, trust_score
+from pipeline.claims import (
+    Claim,
+    ClaimName,
+    Expected,
+    MetricResult,
+    climb,
+    expected_visits,
+    funnel_of,
+    make_claims,
+    reach_verdict,
+)
+from pipeline.effects import check_effect, rate_effect, total_effect
+from pipeline.journeys import StageUse, build_journeys
+from pipeline.ladder import Rung, Verdict
+from pipeline.metrics import Cells, Figure
+from pipeline.periods import (
+    HORIZONS,
+    AsOf,
+    Horizon,
+    Periods,
+    choose_horizon,
+    horizon_hours,
+    horizon_population,
+    known_until,
+    split_periods,
+)
+from pipeline.queries import load
+from pipeline.settings import Launch, Settings
+from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
+
+if TYPE_CHECKING:
+    from pipeline.warehouse import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCoverage:
+    """What one source holds, as known at `as_of`; `last_seen_at` is when it last said something new."""
+
+    source: str
+    n_leads: int
+    n_deals: int
+    n_stage_changes: int
+    first_on: date | None
+    last_on: date | None
+    last_seen_at: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """Everything `document` writes and reports show. `known_on`: outcomes are known up to the start of that day."""
+
+    launch: Launch
+    as_of: AsOf
+    known_on: date
+    currency: str
+    periods: Periods
+    horizon: Horizon
+    metrics: Mapping[str, MetricResult]
+    rung: Rung
+    claims: Mapping[ClaimName, Claim]
+    expected: Expected | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    trust_score: int
+    stages: tuple[StageUse, ...]
+    sources: tuple[SourceCoverage, ...]
+    n_leads: int
+    config_hash: str
+
+    @property
+    def headline(self) -> Claim | None:
+        """The claim the report leads with."""
+        return None if self.rung.headline == "none" else self.claims.get(self.rung.headline)
+
+
+def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf) -> Measurement:
+    """Measure a launch as of a time.
+
+    Raises NothingToMeasure (a launch in the future, no leads, no pre period), ConfigError (a negative cost), WarehouseError.
+    """
+    business = settings.business
+    stages = build_journeys(
+        reading,
+        stages=settings.stages,
+        channels=settings.channels,
+        seen_until=as_of.seen_until,
+        currency=business.currency,
+        scope=launch.scope,
+    )
+    sources = _coverage(reading, as_of, launch)
+    known_on = known_until(as_of.on, launch.started_on, [source.last_on for source in sources if source.last_on])
+    horizon = _horizon(reading, launch, settings, as_of, known_on)
+    n_leads, first_on = _leads(reading, as_of)
+    periods = split_periods(launch.started_on, first_on, known_on, horizon.days, launch.washout_days, business.closures)
+    weeks = _weeks(periods)
+    measured = _observe_all(reading, periods, horizon, launch.margin)
+    window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
+    findings = run_checks(reading, window, stages)
+    score = trust_score(findings)
+
+    funnel = funnel_of(measured, stages)
+    rung = climb(measured, periods, weeks)
+    if not rung.is_refused:
+        season = rung.total.season if rung.total else ladder.total_rule(len(periods.pre_weeks)).season
+        measured = {name: _with_effect(result, weeks, season) for name, result in measured.items()}
+    claims = {} if rung.is_refused else make_claims(launch, funnel, weeks, rung, measured, periods)
+    return Measurement(
+        launch=launch, as_of=as_of, known_on=known_on, currency=business.currency, periods=periods, horizon=horizon,
+        metrics=measured, rung=rung, claims=claims,
+        expected=None if rung.is_refused else expected_visits(funnel, weeks, periods),
+        verdict=reach_verdict(launch, rung, claims, score), findings=findings, trust_score=score, stages=stages, sources=sources,
+        n_leads=n_leads, config_hash=settings.fingerprint(launch),
+    )  # fmt: skip
+
+
+def _coverage(reading: "Reading", as_of: AsOf, launch: Launch) -> tuple[SourceCoverage, ...]:
+    found = []
+    for row in reading.columns(load("coverage"), {"seen_until": as_of.seen_until}).to_pylist():
+        if launch.scope.sources and row["source"] not in launch.scope.sources:
+            continue
+        first_on, last_on = (None if row[name] is None else row[name].date() for name in ("first_on", "last_on"))
+        counts = (int(row["n_leads"]), int(row["n_deals"]), int(row["n_stage_changes"]))
+        found.append(
+            SourceCoverage(row["source"], *counts, first_on, last_on, row["last_seen_at"].isoformat(timespec="microseconds"))
+        )
+    return tuple(sorted(found, key=lambda source: source.source))
+
+
+def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, date | None]:
+    """Leads in scope and the day of the first one; what is dated in the future does not count."""
+    row = reading.rows(
+        "select count(*) as n, min(created_on) as first_on from journeys where created_at <= :seen_until",
+        {"seen_until": as_of.seen_until},
+    )[0]
+    return int(row.n), row.first_on
+
+
+def _horizon(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, known_on: date) -> Horizon:
+    """Configured, or chosen from leads watched for the longest horizon before the launch; a short pre period is watched on
+    after it, because outcomes late by weeks are cut off otherwise."""
+    before = AsOf.day(launch.started_on - timedelta(days=1), settings.business.zone).seen_until
+    populations = [
+        (horizon_population(launch.started_on), before),
+        (min(launch.started_on, known_on - timedelta(days=max(HORIZONS))), as_of.seen_until),
+    ]
+    chosen = Horizon(0, "default")
+    for created_before, seen_before in populations:
+        parameters = {"created_before": created_before, "seen_before": seen_before}
+        rows = reading.columns(
+            load("outcomes_by_age"), {**parameters, **{f"hours_{days}": horizon_hours(days) for days in HORIZONS}}
+        ).to_pylist()
+        found = {row["outcome"]: row for row in rows}
+        outcome = "paid" if "paid" in found else "visited"
+        counts = found.get(outcome, {})
+        chosen = choose_horizon(outcome, {days: int(counts.get(f"n_{days}", 0)) for days in HORIZONS}, int(counts.get("n", 0)))
+        if chosen.chosen_from == "data":
+            break
+    return (
+        chosen if launch.horizon_days is None else Horizon(launch.horizon_days, "launch", chosen.outcome, None, chosen.n_outcomes)
+    )
+
+
+def _weeks(periods: Periods) -> Weeks:
+    left_out = {week.week for week in periods.left_out}
+    return Weeks(
+        n_pre=len(periods.pre.mondays),
+        n_washout=(periods.post.start - periods.pre.end).days // 7,
+        left_out=np.array([monday in left_out for monday in periods.weeks], dtype=np.bool_),
+    )
+
+
+def _observe_all(reading: "Reading", periods: Periods, horizon: Horizon, margin: float | None) -> dict[str, MetricResult]:
+    weeks = periods.weeks
+    found = {}
+    for name in metrics.names():
+        cells = metrics.observe(reading, name, weeks[0], weeks[-1] + timedelta(days=7), horizon_hours(horizon.days), margin)
+        if cells is not None:
+            by = {dimension: _sides(cells, dimension, periods) for dimension in metrics.DIMENSIONS}
+            found[name] = MetricResult(
+                cells, cells.figure(periods.pre_weeks), cells.figure(periods.post_weeks), cells.weekly(weeks), by
+            )
+    return found
+
+
+def _sides(cells: Cells, dimension: str, periods: Periods) -> dict[str, tuple[Figure | None, Figure | None]]:
+    pre, post = (cells.figures_by(dimension, weeks) for weeks in (periods.pre_weeks, periods.post_weeks))
+    return {key: (pre.get(key), post.get(key)) for key in sorted({*pre, *post})}
+
+
+def _with_effect(result: MetricResult, weeks: Weeks, season: float) -> MetricResult:
+    """The result with its effect; sums of money get theirs from a claim, and what nobody reached has none."""
+    data, cells = result.weekly, result.cells
+    effect = None
+    if cells.columns == metrics.COUNT:
+        effect = total_effect(WeeklyCounts(data["n"]), weeks, season=season)
+    elif cells.columns == metrics.RATE and result.pre.value is not None and result.post.value is not None:
+        effect = rate_effect(WeeklyRate(data["numerator"], data["denominator"]), weeks)
+    elif cells.is_mean and result.pre.value is not None and result.post.value is not None:
+        effect = check_effect(WeeklyCheck(data["n"], data["total"], data["total_sq"]), weeks)
+    return replace(result, effect=effect)

@@ -1,0 +1,248 @@
+"""The warehouse in a DuckDB file. All use of duckdb and duckdb-engine is here.
+
+DuckDB lets one process write a file, or several read it. So a file is attached for one transaction and released after
+it, and whoever finds it taken tries again until a deadline.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb_engine import ConnectionWrapper
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.database import Parameters, plain
+from pipeline.errors import WarehouseError
+
+_KEPT = "nothing already stored is lost"
+
+
+class _Taken(Exception):
+    """The file is in use; `holder` says by whom."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+@dataclass(slots=True)
+class _Attached:
+    name: str
+    is_writable: bool
+    threads: list[int] = field(default_factory=list)  # who uses it now
+    has_writer: bool = False
+
+
+class _Process:
+    """The files this process has attached now, to one DuckDB instance.
+
+    Attaching a file takes 1 ms, starting an instance 25 ms. A lock on a file belongs to the whole process, so this is
+    the one piece of state that all warehouses of a process share.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._instance: duckdb.DuckDBPyConnection | None = None
+        self._files: dict[Path, _Attached] = {}
+        self._n_attached = 0
+
+    def open(self, path: Path, write: bool) -> duckdb.DuckDBPyConnection:
+        """A connection to the file, attached if it is not. Raises _Taken, duckdb.Error."""
+        me = threading.get_ident()
+        with self._lock:
+            if self._instance is None:
+                self._instance = duckdb.connect()
+            attached = self._files.get(path)
+            if attached is None:
+                self._n_attached += 1
+                attached = _Attached(f"warehouse_{self._n_attached}", write)
+                mode = "" if write else " (READ_ONLY)"
+                quoted = str(path).replace("'", "''")
+                self._instance.execute(f"ATTACH '{quoted}' AS {attached.name}{mode}")
+                self._files[path] = attached
+            elif write and (attached.has_writer or not attached.is_writable):
+                if me in attached.threads:
+                    raise RuntimeError("a transaction of the warehouse is still open in this thread: end it before writing")
+                raise _Taken("another thread of this process")
+            attached.threads.append(me)
+            attached.has_writer = attached.has_writer or write
+            connection = self._instance.cursor()
+            connection.execute(f"USE {attached.name}")
+            return connection
+
+    def close(self, path: Path, write: bool, thread: int) -> None:
+        """Give the file back; the last one out detaches it, which folds the log into the file."""
+        with self._lock:
+            attached = self._files[path]
+            attached.threads.remove(thread)
+            attached.has_writer = attached.has_writer and not write
+            if attached.threads or self._instance is None:
+                return
+            del self._files[path]
+            try:
+                self._instance.execute(f"DETACH {attached.name}")
+            except duckdb.Error:
+                # What was committed is in the log beside the file (full disk: the log could not be folded in). Only a
+                # new instance lets go of the file for certain; the next one to open it reads the log.
+                self._instance.close()
+                self._instance = None
+                self._files.clear()
+
+
+_PROCESS = _Process()
+
+
+class _Wire(ConnectionWrapper):
+    """duckdb-engine's connection that gives the file back when SQLAlchemy closes it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, release: Callable[[], None]) -> None:
+        super().__init__(connection)
+        self._release = release
+
+    def close(self) -> None:
+        super().close()
+        self._release()
+
+
+class OnDuckDB:
+    """`pipeline.database.Database` for `duckdb:///file`."""
+
+    name = "duckdb"
+
+    def __init__(self, url: URL, lock_timeout: float) -> None:
+        if not url.database or url.database == ":memory:":
+            raise WarehouseError("a warehouse in memory is forgotten at once", hint="give a file: duckdb:///payback.duckdb")
+        self._path = Path(url.database).expanduser().resolve()
+        self._lock_timeout = lock_timeout
+        self.place = str(self._path)
+        self._reader = self._engine(write=False)
+        self._writer = self._engine(write=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        if not self._path.exists():
+            raise WarehouseError(f"there is no warehouse at {self.place} yet", hint="run `payback sync` first")
+        with self._faults(), self._reader.connect() as connection, connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._faults(), self._writer.connect() as connection, connection.begin():
+            yield connection
+
+    def append(self, connection: Connection, table: str, rows: pa.Table) -> None:
+        raw = _raw(connection)
+        raw.register("appended", rows)
+        raw.execute(f"INSERT INTO {table} BY NAME SELECT * FROM appended")
+        raw.unregister("appended")
+
+    def stage(self, connection: Connection, name: str, rows: pa.Table) -> None:
+        _raw(connection).register(name, rows)
+
+    def create(self, connection: Connection, name: str, sql: str, parameters: Parameters) -> None:
+        connection.execute(text(f"CREATE OR REPLACE TEMP TABLE {name} AS\n{sql}"), parameters)
+
+    def insert(self, connection: Connection, sql: str, parameters: Parameters) -> int:
+        return int(connection.execute(text(sql), parameters).scalar_one())
+
+    def columns(self, connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
+        compiled = text(sql).compile(dialect=connection.dialect)
+        values = [parameters[name] for name in getattr(compiled, "positiontup", None) or ()]
+        return plain(_raw(connection).sql(str(compiled), params=values).to_arrow_table())
+
+    def _engine(self, *, write: bool) -> Engine:
+        return create_engine("duckdb://", creator=lambda: self._open(write), poolclass=NullPool, hide_parameters=True)
+
+    def _open(self, write: bool) -> _Wire:
+        """A connection to the file, once nobody else has it."""
+        thread = threading.get_ident()
+        deadline = time.monotonic() + self._lock_timeout
+        pause = 0.005
+        while True:
+            try:
+                connection = _PROCESS.open(self._path, write)
+                return _Wire(connection, lambda: _PROCESS.close(self._path, write, thread))
+            except (_Taken, duckdb.Error) as error:
+                holder = _holder(error)
+                if holder is None:
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseError(
+                        f"the warehouse {self.place} is locked by {holder} (waited {self._lock_timeout:g} s)",
+                        hint="another `payback` command or a DuckDB shell has it open: wait for it or close it, then run again",
+                    ) from None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, DBAPIError) as error:
+            found = self._fault(str(error.orig if isinstance(error, DBAPIError) else error))
+            if found is None:
+                raise
+            raise found from error
+
+    def _fault(self, message: str) -> WarehouseError | None:
+        """Our words for a message of DuckDB, None when no user could do anything about it."""
+        for pattern, words, hint in _FAULTS:
+            if re.search(pattern, message):
+                return WarehouseError(words.format(place=self.place), hint=hint)
+        return None
+
+
+_FAULTS = (
+    (
+        r"No space left|Disk quota|File too large|Could not write|out of disk",
+        "the disk is full: the warehouse {place} could not be written",
+        f"free some space and run again; {_KEPT}",
+    ),
+    (
+        r"Permission denied|Read-only file system|read-only mode!",
+        "the warehouse {place} may not be written: file or folder is read-only",
+        "allow this user to write the file and its folder, or name another file in warehouse.url",
+    ),
+    (
+        r"version number|newer version of DuckDB|storage version",
+        "the warehouse {place} was written by another version of DuckDB",
+        "update payback (pip install -U payback duckdb)",
+    ),
+    (
+        r"not a valid DuckDB|[Cc]orrupt|checksum|[Ss]erialization|Could not read|invalidated|WAL file",
+        "the warehouse {place} is damaged or no DuckDB file",
+        "restore the file from a backup, or move it away and run `payback sync --full`",
+    ),
+    (
+        r"Cannot open file|does not exist|No such file",
+        "the warehouse {place} cannot be opened: its folder does not exist",
+        "create the folder, or name another file in warehouse.url",
+    ),
+)
+
+
+def _holder(error: Exception) -> str | None:
+    """Who has the file, None when the error is about something else."""
+    if isinstance(error, _Taken):
+        return error.holder
+    message = str(error)
+    if "Could not set lock" in message:
+        process = re.search(r"\(PID (\d+)\)", message)
+        return f"process {process[1]}" if process else "another process"
+    return "another thread of this process" if "file handle conflict" in message else None
+
+
+def _raw(connection: Connection) -> duckdb.DuckDBPyConnection:
+    """DuckDB's own connection (duckdb-engine's wrapper forwards everything to it), with no half-read result on it."""
+    raw: Any = connection.connection.dbapi_connection
+    raw.complete()
+    return raw  # type: ignore[no-any-return]  # the wrapper has no types

@@ -1,0 +1,92 @@
+"""`payback check`: everything that would go wrong at night, found by day: config, connection, scopes, mapping, data."""
+
+from dataclasses import asdict, dataclass
+
+from connectors import engine
+from connectors.contract import Connector, Walk
+from connectors.errors import SourceError
+from connectors.memory import MemorySink
+from connectors.records import Stage
+from pipeline.errors import NothingToMeasure, PipelineError
+from pipeline.measurement import measure
+from pipeline.run import as_of_from, open_warehouse
+from pipeline.settings import Settings, SourceSettings, StageRule, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing looked at: ok, info, warning or error."""
+
+    severity: str
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def inspect(settings: Settings) -> list[Line]:
+    """Look at everything; faults become lines, never exceptions, so that one bad source does not hide the next."""
+    lines = [Line("ok", f"configuration in {settings.folder} is valid")]
+    for source in settings.sources:
+        lines += _source(source, settings)
+    if not settings.sources:
+        lines.append(Line("error", "no source is configured: add a [sources.NAME] table to payback.toml"))
+    if not settings.launches:
+        lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
+    return lines + _data(settings)
+
+
+def _source(source: SourceSettings, settings: Settings) -> list[Line]:
+    """Connect, read the dictionaries, compare the stages with the mapping."""
+    sink = MemorySink()
+    try:
+        connector = open_source(source, settings)
+        engine.pull(connector, sink, only=lambda stream: stream.walk is Walk.WHOLE)
+    except SourceError as error:
+        return [Line("error", f"{source.name}: {error}" + (f" -> {error.hint}" if error.hint else ""))]
+    kind = "answers, its webhook is alive and its scopes suffice" if isinstance(connector, Connector) else "can be read"
+    stages = sink.live(Stage)
+    unmapped = [stage for stage in stages if not _is_mapped(stage, source.name, settings.stages)]
+    lines = [Line("ok", f"{source.name}: {kind}")]
+    if unmapped:
+        names = "; ".join(f"{stage.entity} {stage.stage_id} «{stage.name}»" for stage in unmapped[:10])
+        text = f"{source.name}: {len(unmapped)} of {len(stages)} stages stand nowhere in stages.toml: {names}"
+        lines.append(Line("warning", text))
+    elif stages:
+        lines.append(Line("ok", f"{source.name}: all {len(stages)} stages are mapped"))
+    return lines
+
+
+def _is_mapped(stage: Stage, source: str, rules: tuple[StageRule, ...]) -> bool:
+    return any(
+        rule.source == source
+        and rule.entity == stage.entity
+        and rule.stage_id == stage.stage_id
+        and rule.pipeline_id in ("*", stage.pipeline_id)
+        for rule in rules
+    )
+
+
+def _data(settings: Settings) -> list[Line]:
+    """The findings of each launch on what the warehouse holds now."""
+    lines = []
+    try:
+        warehouse = open_warehouse(settings)
+        warehouse.check_schema()
+        moment = as_of_from(None, settings)
+        for launch in settings.launches:
+            try:
+                with warehouse.reading(moment.seen_until) as reading:
+                    measured = measure(reading, launch, settings, moment)
+            except NothingToMeasure as error:
+                lines.append(Line("warning", f"{launch.name}: {error}" + (f" -> {error.hint}" if error.hint else "")))
+                continue
+            lines.append(Line("ok", f"{launch.name}: trust score {measured.trust_score} of 100"))
+            for finding in measured.findings:
+                figures = ", ".join(f"{key} {value}" for key, value in finding.detail.items())
+                lines.append(
+                    Line(finding.severity, f"{launch.name}: {finding.code}: {finding.n}" + (f" ({figures})" if figures else ""))
+                )
+    except PipelineError as error:
+        lines.append(Line("warning", f"warehouse: {error}" + (f" -> {error.hint}" if error.hint else "")))
+    return lines

