@@ -1,11 +1,14 @@
 """A person as a keyed hash: two leads of one customer get equal hashes, nobody can turn a hash back into a phone number."""
 
-import hmac
+import hashlib
 import re
+from functools import lru_cache
 
 from connectors.secrets import Secret
 
 _EXTENSION = re.compile(r"(?:доб|ext|вн\.|x|#|,|;)", re.IGNORECASE)
+# Nearly every number in a Russian CRM, in one match; everything else takes the long way.
+_RUSSIAN = re.compile(r"(?:\+?7|8)[ (-]{0,2}(9\d\d)[ )-]{0,2}(\d{3})[ -]?(\d\d)[ -]?(\d\d)", re.ASCII)
 _UNUSUAL = re.compile(r"[^0-9+() .-]")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 _USUAL_MARKS = str.maketrans("", "", "+() .-")
@@ -22,6 +25,11 @@ def normal_phone(text: str | None, default_country: str = "7") -> str | None:
     """
     if not text:
         return None
+    if default_country == "7":
+        usual = _RUSSIAN.fullmatch(text)
+        if usual is not None:
+            number = "+7" + usual[1] + usual[2] + usual[3] + usual[4]
+            return number if number != "+79999999999" else None
     if _UNUSUAL.search(text) is None:
         head = text.strip()
         digits = head.translate(_USUAL_MARKS)
@@ -78,4 +86,16 @@ def customer_hash(key: Secret, *, phone: str | None = None, email: str | None = 
         if address is None:
             return None
         message = f"email:{address}"
-    return hmac.digest(key.reveal().encode(), message.encode("utf-8", "replace"), "sha256").hex()[:32]
+    inner, outer = _pads(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(message.encode("utf-8", "replace"))
+    outer.update(inner.digest())
+    return outer.hexdigest()[:32]
+
+
+@lru_cache(maxsize=4)
+def _pads(key: Secret) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """The key's two half-done hashes of RFC 2104; `hmac` sets them up for every message, which costs three times as much."""
+    raw = key.reveal().encode()
+    block = (hashlib.sha256(raw).digest() if len(raw) > 64 else raw).ljust(64, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

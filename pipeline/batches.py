@@ -37,7 +37,7 @@ class _NotStorable(ValueError):
     """A value that the warehouse's column cannot hold."""
 
 
-_FAULTS = (_NotStorable, pa.ArrowException, InvalidOperation, OverflowError, TypeError, ValueError)
+_FAULTS = (_NotStorable, pa.ArrowException, InvalidOperation, AttributeError, OverflowError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pipeline.settings import Settings, load_settings
 MARGIN = 0.6
 ONE_OFF = 150_000.0
 MONTHLY = 40_000.0
+LEADS_PER_WEEK = 160.0  # two years of it fit into the portal's bucket of requests: no waiting
 
 
 def play(
@@ -26,6 +27,7 @@ def play(
     *,
     seed: int = 7,
     today: date | None = None,
+    leads_per_week: float = LEADS_PER_WEEK,
     is_serving: bool = False,
     language: str | None = None,
     progress: Callable[[str], Progress] | None = None,
@@ -36,7 +38,7 @@ def play(
     Raises ConfigError when `out` holds something that is not a demo.
     """
     _make_room(out)
-    store = salon.build(seed=seed, today=today)
+    store = salon.build(seed=seed, today=today, leads_per_week=leads_per_week)
     truth = store.truth
     assert truth is not None  # a salon always has one; a bulk store has none
     with DemoPortal(store, PortalOptions()) as portal:

@@ -188,18 +188,22 @@ class OnDuckDB:
         try:
             yield
         except (duckdb.Error, DBAPIError) as error:
-            found = self._fault(str(error.orig if isinstance(error, DBAPIError) else error))
+            found = self._fault(error.orig if isinstance(error, DBAPIError) else error)
             if found is None:
                 raise
             raise found from error
 
-    def _fault(self, message: str) -> WarehouseError | None:
-        """Our words for a message of DuckDB, None when no user could do anything about it."""
+    def _fault(self, error: BaseException | None) -> WarehouseError | None:
+        """Our words for a fault of DuckDB, None when no user could do anything about it."""
+        message = "" if isinstance(error, _OURS) else str(error)
         for pattern, words, hint in _FAULTS:
             if re.search(pattern, message):
                 return WarehouseError(words.format(place=self.place), hint=hint)
         return None
 
+
+# Faults of a query or of our code: their messages quote SQL and values, and must not be searched for words.
+_OURS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.DataError, duckdb.IntegrityError)
 
 _FAULTS = (
     (
@@ -223,7 +227,7 @@ _FAULTS = (
         "restore the file from a backup, or move it away and run `payback sync --full`",
     ),
     (
-        r"Cannot open file|does not exist|No such file",
+        r"Cannot open file",
         "the warehouse {place} cannot be opened: its folder does not exist",
         "create the folder, or name another file in warehouse.url",
     ),

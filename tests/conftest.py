@@ -1,6 +1,7 @@
 """Fixtures for all tests. `warehouse` runs a test on every engine; PostgreSQL is started here, on any machine, as root too."""
 
 import itertools
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,9 +68,26 @@ def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -
     return server.new_database()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DuckDB warehouse with its tables, to copy."""
+    path = tmp_path_factory.mktemp("duckdb") / "migrated.duckdb"
+    Warehouse(f"duckdb:///{path}").migrate()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server: PostgresTestServer) -> str:
+    """The name of a PostgreSQL warehouse with its tables, to copy."""
+    url = postgresql_server.new_database()
+    Warehouse(url).migrate()
+    return str(make_url(url).database)
+
+
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Warehouse:
-    """An empty warehouse with its tables, on each engine."""
-    made = Warehouse(warehouse_url)
-    made.migrate()
-    return made
+def warehouse(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """A warehouse of its own for the test, with its tables and without rows, on each engine."""
+    if engine == "duckdb":
+        return Warehouse(f"duckdb:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'warehouse.duckdb')}")
+    server: PostgresTestServer = request.getfixturevalue("postgresql_server")
+    return Warehouse(server.new_database(request.getfixturevalue("migrated_database")))

@@ -61,9 +61,9 @@ def unpack(body: Json, names: Sequence[str]) -> dict[str, Answer]:
     members = {key: _member(inner.get(f"result_{key}"), names) for key in ("total", "next", "time")}
     answers: dict[str, Answer] = {}
     for name in names:
-        error = errors.get(name)
-        if error is not None:
-            answers[name] = Answer(status=400, body=error if isinstance(error, dict) else {"error": error})
+        if name in errors:
+            error = errors[name]
+            answers[name] = Answer(status=400, body=error if isinstance(error, dict) and error else {"error": ""})
         elif results.get(name) is not None:
             whole = {"result": results[name]}
             whole.update({key: member[name] for key, member in members.items() if name in member})

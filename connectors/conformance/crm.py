@@ -6,12 +6,22 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from connectors.conformance.facts import Facts, invent
 from connectors.conformance.faults import Fault, FaultPlan
 from connectors.contract import Meter, Stream, Walk
 
 BUDGET_BUCKET = timedelta(seconds=60)  # the budget window slides by whole minutes, as portals do
+
+
+@lru_cache(maxsize=50_000)  # rows are shown many times
+def _local(timezone: tzinfo, at: datetime) -> str:
+    offset = timezone.utcoffset(at)  # of the wall clock: near enough to a DST switch, and the offset is written along
+    assert offset is not None
+    sign, size = ("-", -offset) if offset < timedelta() else ("+", offset)
+    hours, rest = divmod(size.seconds // 60, 60)
+    return f"{(at + offset).isoformat()}{sign}{hours:02}:{rest:02}"
 
 
 @dataclass(slots=True)
@@ -152,11 +162,7 @@ class FakeCrm:
 
     def local(self, at: datetime) -> str:
         """`at` as ISO text in the CRM's own time zone, offset included."""
-        offset = self.timezone.utcoffset(at)  # of the wall clock: near enough to a DST switch, and the offset is written along
-        assert offset is not None
-        sign, minutes = ("-", -offset) if offset < timedelta() else ("+", offset)
-        hours, rest = divmod(minutes.seconds // 60, 60)
-        return f"{(at + offset).isoformat()}{sign}{hours:02}:{rest:02}"
+        return _local(self.timezone, at)
 
     # --- what happens in the CRM ------------------------------------------------------------------------------------
 

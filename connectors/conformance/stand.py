@@ -129,22 +129,14 @@ class Stand:
 
     def fill(self, n: int | None = None, *, big: Stream | None = None) -> Table:
         """One big table (of `n` rows, else somewhere between none and six pages), the others small. Returns the big one."""
-        page = self.crm.page
-        big = big or self.rng.choice(self.keyset)
+        page, choice = self.crm.page, self.rng.choice
+        big = big or choice(self.keyset)
+        if n is None:
+            n = choice((0, 1, page - 1, page, page + 1, 2 * page, self.rng.randrange(6 * page)))
         for stream in self.streams:
-            gap = self.rng.choice((0.0, 0.1, 0.6))
-            if stream is big:
-                size = (
-                    n
-                    if n is not None
-                    else self.rng.choice((0, 1, page - 1, page, page + 1, 2 * page, self.rng.randrange(6 * page)))
-                )
-                ties = page + 3 if size > 2 * page and self.rng.random() < 0.5 else 0
-                self.crm.fill(stream, size, gap=gap, ties=ties)
-            else:
-                self.crm.fill(
-                    stream, self.rng.randrange(1, 8) if stream.walk is Walk.WHOLE else self.rng.randrange(0, 12), gap=gap
-                )
+            size = n if stream is big else choice((1, 4, 9, page + 3)) if stream.walk is Walk.WHOLE else self.rng.randrange(12)
+            ties = page + 3 if size > 2 * page and self.rng.random() < 0.5 else 0
+            self.crm.fill(stream, size, gap=choice((0.0, 0.1, 0.6)), ties=ties)
         return self.crm.tables[big.name]
 
     # --- pulling ----------------------------------------------------------------------------------------------------

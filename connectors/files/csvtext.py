@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -81,20 +81,22 @@ class CsvTable:
         reader = csv.reader(lines, delimiter=self._delimiter)
         while lines.is_pending:
             lines.begin()
-            fault, cells = "", []
+            fault, cells, is_runaway = "", [], False
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except _Oversize:
                 fault = _LONG
-            except (csv.Error, _Runaway):
-                fault = _QUOTE if len(lines.taken) > 1 else _LONG
+            except (csv.Error, _Runaway) as error:
+                fault, is_runaway = (_QUOTE if len(lines.taken) > 1 else _LONG), isinstance(error, _Runaway)
             number, taken = lines.number - len(lines.taken) + 1, lines.taken
             fault = fault or self._miscounted(cells)
             if len(taken) > 1 and (fault or self._is_glued(taken)):
                 fault = _QUOTE
                 lines.take_back()
+            if is_runaway and (n_skipped := lines.skip(self._is_no_row)):
+                fault = f"{fault}; {n_skipped} lines after it form no rows"
             if fault or any(map(str.strip, cells)):
                 yield Row(number, cells, fault or next(filter(None, map(self._damage, taken)), ""))
 
@@ -108,6 +110,10 @@ class CsvTable:
         """Whether lines held together by a quote are rows of their own: then the quote is a stray one."""
         width = len(self.headings)
         return width > 2 and all(len(_header([line], self._delimiter)) >= width for line in taken)
+
+    def _is_no_row(self, line: str) -> bool:
+        cells = _header([line], self._delimiter)
+        return not cells or bool(self._miscounted(cells))
 
     def _damage(self, line: str) -> str:
         if "\0" in line:
@@ -216,6 +222,17 @@ class _Lines:
     def take_back(self) -> None:
         """Give all lines of the present row but the first once more."""
         self.put_back(self.taken[1:])
+
+    def skip(self, is_no_row: Callable[[str], bool]) -> int:
+        """Pass lines until the next row: what is left of an endless cell. How many."""
+        n_skipped = 0
+        while line := self._again.popleft() if self._again else next(self._fresh(), ""):
+            self.number += 1
+            if not is_no_row(line):
+                self.put_back([line])
+                break
+            n_skipped += 1
+        return n_skipped
 
     def skip_preamble(self) -> None:
         """Pass the byte order mark, blank lines and Excel's sep= line."""

@@ -38,7 +38,8 @@ def check_options(options: Options) -> None:
         _one_of("columns", name, tuple(FIELDS))
     for table, headings in (("columns", options.columns), ("milestones", options.milestones)):
         for name, wanted in headings.items():
-            if not all(isinstance(one, str) and one.strip() for one in as_list(wanted)) or not as_list(wanted):
+            several = as_list(wanted) if isinstance(wanted, Sequence) else ()
+            if not several or not all(isinstance(one, str) and one.strip() for one in several):
                 raise OptionError(f"{table}.{name} must be a column heading or a list of headings")
     if options.delimiter is not None:
         _one_of("delimiter", options.delimiter, DELIMITERS)

@@ -39,6 +39,17 @@ def test_no_number(text):
     assert normal_phone(text) is None
 
 
+@given(
+    st.sampled_from(["+7", "8", "7"]),
+    st.from_regex(r"9[0-9]{9}", fullmatch=True),
+    st.sampled_from(["{}{}{}{}", " {} {} {} {}", " ({}) {}-{}-{}", "({}){}-{}-{}", "-{}-{}-{}-{}", "{} {} {}{}"]),
+)
+def test_russian_mobile_numbers(start, national, shape):
+    parts = (national[:3], national[3:6], national[6:8], national[8:])
+    expected = None if len(set(national)) == 1 else f"+7{national}"
+    assert normal_phone(start + shape.format(*parts)) == expected
+
+
 def test_other_countries():
     assert normal_phone("+15454777777") == "+15454777777"
     assert normal_phone("+852 5123 4567") == "+85251234567"
@@ -73,8 +84,17 @@ def test_customer_hash_tells_people_apart_and_phone_wins():
 
 
 def test_customer_hash_is_hmac_sha256():
-    expected = hmac.new(KEY.reveal().encode(), b"phone:+79161234567", hashlib.sha256).hexdigest()[:32]
-    assert customer_hash(KEY, phone="8(916)1234567") == expected
+    """Hashes are stored: another formula would make every known customer a new one."""
+
+    def hashed(message):
+        return hmac.new(KEY.reveal().encode(), message, hashlib.sha256).hexdigest()[:32]
+
+    for length in (1, 63, 64, 65, 200):
+        key = Secret("k" * length)
+        expected = hmac.new(key.reveal().encode(), b"phone:+79161234567", hashlib.sha256).hexdigest()[:32]
+        assert customer_hash(key, phone="9161234567") == expected
+    assert customer_hash(KEY, phone="8(916)1234567") == hashed(b"phone:+79161234567")
+    assert customer_hash(KEY, email="A@Example.com") == hashed(b"email:a@example.com")
 
 
 def test_an_empty_key_is_refused():

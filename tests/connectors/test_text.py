@@ -17,6 +17,7 @@ SEPARATORS = set("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\x85")
         ("  Yandex   Direct ", "yandex direct"),
         ("Подтверждён на завтра", "подтвержден на завтра"),
         ("ПОДТВЕРЖДЕ\u0308Н", "подтвержден"),  # Ё typed as E and a mark
+        ("ё\u0308", "е"),  # what is left of ё meets another mark
         ("ｃｐｃ", "cpc"),
         ("vk\u00a0ads\u200b", "vk ads"),
         ("a\u202egpj.exe", "agpj.exe"),

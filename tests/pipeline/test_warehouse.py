@@ -46,7 +46,10 @@ def test_sources_do_not_meet(warehouse: Warehouse) -> None:
 def test_the_last_of_a_key_wins_within_a_batch(warehouse: Warehouse) -> None:
     assert warehouse.append([lead(1, stage_id="A"), lead(2), lead(1, stage_id="B")], "crm", "r1") == 2
     with warehouse.reading() as reading:
-        assert [tuple(row) for row in reading.rows("select lead_id, stage_id from leads order by lead_id")] == [("1", "B"), ("2", "NEW")]
+        assert [tuple(row) for row in reading.rows("select lead_id, stage_id from leads order by lead_id")] == [
+            ("1", "B"),
+            ("2", "NEW"),
+        ]
 
 
 def test_keys_of_several_fields(warehouse: Warehouse) -> None:
@@ -91,7 +94,8 @@ def test_a_frame_has_the_same_types_on_every_engine(warehouse: Warehouse) -> Non
     warehouse.append([lead(1), lead(2, amount=None, branch=None, is_repeat=True)], "crm", "r1")
     with warehouse.reading() as reading:
         frame = reading.frame(
-            "select lead_id, created_on, created_at, amount, has_phone, branch, cast(1 as smallint) as n_small from leads order by lead_id"
+            "select lead_id, created_on, created_at, amount, has_phone, branch, cast(1 as smallint) as n_small "
+            "from leads order by lead_id"
         )
         sums = reading.frame("select count(*) as n, sum(amount) as total, sum(amount * amount) as total_sq from leads")
         nothing = reading.frame("select lead_id, amount, created_on from leads where lead_id = 'none'")
@@ -133,7 +137,10 @@ def test_temporary_tables_of_a_reading(warehouse: Warehouse) -> None:
     with warehouse.reading() as reading:
         reading.load("stage_map", stage_map)
         reading.create("found", "select lead_id, milestone from leads join stage_map on stage_map.stage_id = leads.stage_id")
-        assert [tuple(row) for row in reading.rows("select lead_id, milestone from found order by lead_id")] == [("1", None), ("2", "booked")]
+        assert [tuple(row) for row in reading.rows("select lead_id, milestone from found order by lead_id")] == [
+            ("1", None),
+            ("2", "booked"),
+        ]
         reading.create("found", query, {"stage": "BOOKED"})  # once more, in place of the first
         assert [tuple(row) for row in reading.rows("select * from found")] == [("2",)]
         reading.load("stage_map", pa.table({"stage_id": pa.array([], pa.string())}))
@@ -143,7 +150,9 @@ def test_temporary_tables_of_a_reading(warehouse: Warehouse) -> None:
         with pytest.raises(ValueError, match="temporary table"):
             reading.create("leads", "select 1 as x")
     with warehouse.reading() as reading:
-        assert len(reading.rows("select table_name from information_schema.tables where table_name in ('found', 'stage_map')")) == 0
+        assert (
+            len(reading.rows("select table_name from information_schema.tables where table_name in ('found', 'stage_map')")) == 0
+        )
 
 
 def test_a_reading_sees_one_state_while_others_write(warehouse: Warehouse, engine: str) -> None:
@@ -212,7 +221,7 @@ def columns_of(connection: Connection) -> dict[str, list[Any]]:
     """What the database says about all our tables."""
     rows = connection.execute(
         text(
-            "select table_name, column_name, data_type, is_nullable, numeric_precision, numeric_scale from information_schema.columns "
+            "select table_name, column_name, data_type, is_nullable, numeric_scale from information_schema.columns "
             "where table_schema = current_schema() and table_catalog = current_database() order by table_name, ordinal_position"
         )
     )
@@ -224,7 +233,9 @@ def columns_of(connection: Connection) -> dict[str, list[Any]]:
 
 
 def indexes_of(connection: Connection) -> Sequence[str]:
-    return sorted(connection.execute(text("select indexdef from pg_indexes where tablename <> 'alembic_version' and schemaname = 'public'")).scalars())
+    """The definitions of all our indexes."""
+    indexes = "select indexdef from pg_indexes where tablename <> 'alembic_version' and schemaname = 'public' order by indexdef"
+    return connection.execute(text(indexes)).scalars().all()
 
 
 def test_the_migrations_build_the_tables_of_the_records(warehouse_url: str, engine: str, request: pytest.FixtureRequest) -> None:

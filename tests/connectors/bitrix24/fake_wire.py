@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote_plus
@@ -105,12 +106,9 @@ class BitrixWire(FakeWire):
 def php_query(query: str, results: Mapping[str, Any]) -> dict[str, Any]:
     """`filter[>ID]=5&select[]=ID` as nested maps; references to earlier results are resolved after decoding."""
     params: dict[str, Any] = {}
-    for pair in filter(None, query.split("&")):
-        name, _, text = pair.partition("=")
-        first, *inner = [part.rstrip("]") for part in unquote_plus(name).split("[")]
-        value = REFERENCE.sub(lambda found: _resolve(found[1], results), unquote_plus(text))
+    for path, text in _pairs(query):
+        value = REFERENCE.sub(lambda found: _resolve(found[1], results), text) if "$" in text else text
         place: Any = params
-        path = [first, *inner]
         for step, following in pairwise(path):
             place = place.setdefault(step, [] if following == "" else {})
         if isinstance(place, list):
@@ -118,6 +116,13 @@ def php_query(query: str, results: Mapping[str, Any]) -> dict[str, Any]:
         else:
             place[path[-1]] = value
     return params
+
+
+@lru_cache(maxsize=20_000)
+def _pairs(query: str) -> list[tuple[list[str], str]]:
+    """Names as paths, decoded, and values."""
+    split = [pair.partition("=") for pair in query.split("&") if pair]
+    return [([part.rstrip("]") for part in unquote_plus(name).split("[")], unquote_plus(text)) for name, _, text in split]
 
 
 def _resolve(path: str, results: Any) -> str:

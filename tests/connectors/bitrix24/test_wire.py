@@ -79,8 +79,9 @@ def test_answers_come_out_as_if_alone():
 
 
 def test_an_error_wins_over_a_result():
-    answers = wire.unpack(batch({"a": []}, {"a": {"error": "", "error_description": ""}}), ["a"])
-    assert wire.verdict(answers["a"]).verdict is Verdict.RETRY
+    for error in ({"error": "", "error_description": ""}, {}, [], "", None, "text"):
+        answers = wire.unpack(batch({"a": []}, {"a": error}), ["a"])
+        assert wire.verdict(answers["a"]).verdict is Verdict.RETRY
 
 
 def test_a_null_result_is_no_answer():

@@ -40,8 +40,8 @@ def csv_bytes(rows: Table, *, delimiter: str = ";", encoding: str = "utf-8-sig",
 def html_bytes(rows: Table, encoding: str = "utf-8") -> bytes:
     """What Bitrix24 calls an Excel file."""
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>\n" for row in rows)
-    page = f'<html>\n<head><meta http-equiv="Content-type" content="text/html;charset={encoding}" /></head>\n<body><table border="1">'
-    return f"{page}\n{body}</table></body></html>".encode(encoding)
+    head = f'<html>\n<head><meta http-equiv="Content-type" content="text/html;charset={encoding}" /></head>\n'
+    return f'{head}<body><table border="1">\n{body}</table></body></html>'.encode(encoding)
 
 
 def write_xlsx(path: Path, rows: Table, *, before: int = 0) -> Path:

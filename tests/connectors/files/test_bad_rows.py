@@ -1,5 +1,6 @@
 """Rows that cannot be read are set aside with their place and reason; all the others come in."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -52,12 +53,14 @@ def test_a_cell_that_cannot_be_read(tmp_path: Path, suffix: str, heading: str, v
     unit = "line" if suffix == "csv" else "row"
     assert told(outcome) == [(None if heading == "ID" else "2", f"leads.{suffix}, {unit} 3", heading)]
     (reject,) = outcome.rejects
-    assert pytest.approx(1) == len(__import__("re").findall(reason, reject.reason)[:1])
+    assert re.search(reason, reject.reason)
     assert not value or value not in reject.reason
 
 
 def test_the_number_of_a_line_counts_line_breaks_inside_cells_and_blank_lines(tmp_path: Path) -> None:
-    content = csv_bytes([HEADINGS, lead("1", Источник="Сайт\nмобильный\nновый")]) + b"\r\n\r\n" + csv_bytes([lead("2", ID="")])[3:]
+    content = (
+        csv_bytes([HEADINGS, lead("1", Источник="Сайт\nмобильный\nновый")]) + b"\r\n\r\n" + csv_bytes([lead("2", ID="")])[3:]
+    )
     outcome = read_bytes(tmp_path, content)
     assert outcome.leads["1"].crm_source == "сайт мобильный новый"
     assert [reject.where for reject in outcome.rejects] == ["leads.csv, line 7"]
@@ -116,7 +119,7 @@ def test_nul_bytes(tmp_path: Path) -> None:
 def test_a_cell_beyond_all_bounds(tmp_path: Path, filler: str) -> None:
     outcome = read_bytes(tmp_path, csv_bytes([HEADINGS, lead("1"), lead("2", Источник=filler), lead("3")]))
     assert {"1", "3"} == set(outcome.leads)
-    assert outcome.rejects[0].where == "leads.csv, line 3"
+    assert [reject.where for reject in outcome.rejects] == ["leads.csv, line 3"]
 
 
 def test_a_large_cell_within_bounds_is_no_fault(tmp_path: Path) -> None:
@@ -126,23 +129,28 @@ def test_a_large_cell_within_bounds_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_a_huge_cell_in_html(tmp_path: Path) -> None:
-    outcome = read_bytes(tmp_path, html_bytes([HEADINGS, lead("1"), lead("2", Источник="x" * 12_000_000), lead("3")]), "leads.xls")
+    outcome = read_bytes(
+        tmp_path, html_bytes([HEADINGS, lead("1"), lead("2", Источник="x" * 12_000_000), lead("3")]), "leads.xls"
+    )
     assert set(outcome.leads) == {"1", "3"}
-    assert [(reject.where, reject.reason) for reject in outcome.rejects] == [("leads.xls, row 3", "a cell of more than 1000000 characters")]
+    assert [(reject.where, reject.reason) for reject in outcome.rejects] == [
+        ("leads.xls, row 3", "a cell of more than 1000000 characters")
+    ]
 
 
 @pytest.mark.parametrize("kind", ["csv", "csv_lines", "html", "xlsx"])
 def test_a_file_that_is_one_endless_cell_is_not_built_in_memory(tmp_path: Path, kind: str) -> None:
-    """The process may use 250 MB of address space more than at start; the cell is 1 GB (of a sparse file), or 600 MB in the workbook."""
+    """The process may use 150 MB of address space more than at start; the cell is larger (in a sparse file or a zip)."""
     path = tmp_path / f"leads.{'xls' if kind == 'html' else kind.split('_')[0]}"
     if kind == "xlsx":
         write_xlsx(path, [HEADINGS, ROW])
         with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/worksheets/sheet2.xml", "w") as file:
             file.write(b"<worksheet><c>")
-            for _ in range(600):
+            for _ in range(60):
                 file.write(b"x" * 1_000_000)
     else:
-        head = csv_bytes([HEADINGS, ROW]) if kind.startswith("csv") else html_bytes([HEADINGS, ROW]).partition(b"</table>")[0]
+        rows = [HEADINGS, *[ROW] * 60]  # copies of one lead
+        head = csv_bytes(rows) if kind.startswith("csv") else html_bytes(rows).partition(b"</table>")[0]
         with path.open("wb") as file:
             file.write(head + (b'2;"' if kind.startswith("csv") else b"<tr><td>2<td>"))
             if kind == "csv_lines":
@@ -150,7 +158,7 @@ def test_a_file_that_is_one_endless_cell_is_not_built_in_memory(tmp_path: Path, 
                 for _ in range(3_000):
                     file.write(line)
             else:
-                file.seek(1 << 30, 1)
+                file.seek(400 << 20, 1)
                 file.write(b"\n3;")
     code = f"""
         import resource, zoneinfo
@@ -160,7 +168,7 @@ def test_a_file_that_is_one_endless_cell_is_not_built_in_memory(tmp_path: Path, 
         from connectors.files import Files, Options
         from connectors.secrets import Secret
         pages = int(open("/proc/self/statm").read().split()[0])
-        limit = pages * resource.getpagesize() + (250 << 20)
+        limit = pages * resource.getpagesize() + (150 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         reader = Files.open(Options(path={str(path)!r}), Surroundings(zoneinfo.ZoneInfo("UTC"), Secret("key key key key")))
         try:
@@ -175,10 +183,8 @@ def test_a_file_that_is_one_endless_cell_is_not_built_in_memory(tmp_path: Path, 
     assert done.returncode == 0, done.stderr
     if kind == "xlsx":
         assert "unpacks to" in done.stdout
-    elif kind == "csv_lines":
-        assert "rows cannot be read" in done.stdout
     else:
-        assert done.stdout.split() == ["1", path.name + ",", "row" if kind == "html" else "line", "3"]
+        assert done.stdout.split() == ["1", path.name + ",", "row" if kind == "html" else "line", "62"]
 
 
 def test_a_workbook_that_hides_an_endless_text_behind_a_fair_ratio(tmp_path: Path) -> None:
@@ -216,7 +222,14 @@ def test_a_zip_of_something_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "evil", ["=HYPERLINK(\"http://evil\";\"x\")", "<script>alert(1)</script>", "[url=javascript:1]x[/url]", "@SUM(1+1)", "+cmd|' /C calc'!A0"]
+    "evil",
+    [
+        '=HYPERLINK("http://evil";"x")',
+        "<script>alert(1)</script>",
+        "[url=javascript:1]x[/url]",
+        "@SUM(1+1)",
+        "+cmd|' /C calc'!A0",
+    ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "xls", "xlsx"])
 def test_formulas_scripts_and_markup_are_text(tmp_path: Path, suffix: str, evil: str) -> None:

@@ -60,7 +60,8 @@ class ExportedCsv(FakeFiles):
         facts: dict[str, Any] = row.facts | {"id": row.key, "modified_at": row.modified}
         facts["is_repeat"] = "Да" if facts["is_repeat"] else "Нет"
         amount = facts["amount"]
-        facts["amount"] = crm.nonsense if row.is_broken else "" if amount is None else f"{amount:,.2f}".translate({44: " ", 46: ","})
+        text = "" if amount is None else f"{amount:,.2f}".translate({ord(","): " ", ord("."): ","})
+        facts["amount"] = crm.nonsense if row.is_broken else text
         for name in ("created_at", "modified_at", "moved_at"):
             facts[name] = f"{self._wall(facts[name]):%d.%m.%Y %H:%M:%S}"
         return ["" if facts[name] is None else str(facts[name]) for name in HEADINGS]

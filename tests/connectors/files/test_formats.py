@@ -84,7 +84,9 @@ def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
 
 
 def test_html_keeps_the_order_of_marked_up_text_and_line_breaks(tmp_path: Path) -> None:
-    page = "<table><tr><th>ID<th>Дата <b>созда</b>ния<th>UTM Source</tr><tr><td>7<td>01.10.2026<td>a<i>b<u>c</u>d</i>e<br>f</table>"
+    page = (
+        "<table><tr><th>ID<th>Дата <b>созда</b>ния<th>UTM Source</tr><tr><td>7<td>01.10.2026<td>a<i>b<u>c</u>d</i>e<br>f</table>"
+    )
     lead = read_bytes(tmp_path, page.encode(), "leads.xls").leads["7"]
     assert lead.utm_source == "abcde f"
 

@@ -1,0 +1,167 @@
+"""Codes of the document as full sentences with their figures: verdicts, reasons, findings, what is missing and why."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.ladder import MIN_VISITS, MIN_WEEKS
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.words import plain
+
+Json = Any
+
+VERDICTS = ("pays", "works_payback_unproven", "does_not_pay", "harms", "not_enough_data")
+# How each figure of a reason is written.
+_WRITTEN: dict[str, Callable[[Numbers, Any], str]] = {
+    "low": lambda numbers, value: numbers.money(value),
+    "high": lambda numbers, value: numbers.money(value),
+    "break_even": lambda numbers, value: numbers.money(value),
+    "score": lambda numbers, value: numbers.whole(value),
+    "threshold": lambda numbers, value: numbers.whole(value),
+    "n_weeks": lambda numbers, value: numbers.whole(value),
+    "n_visits": lambda numbers, value: numbers.whole(value),
+    "n_pre_weeks": lambda numbers, value: numbers.whole(value),
+    "season": lambda numbers, value: numbers.percent(value, digits=0),
+    "share": lambda numbers, value: numbers.percent(value),
+    "before": lambda numbers, value: numbers.percent(value),
+    "after": lambda numbers, value: numbers.percent(value),
+    "leads_change": lambda numbers, value: numbers.relative(value),
+    "source": lambda numbers, value: numbers.words.name("channel", value),
+}
+
+
+def reason(numbers: Numbers, found: Mapping[str, Json]) -> str:
+    """Why a rule fired: `{"code", "figures"}` of the document as a sentence. Raises KeyError for a code without words."""
+    code, raw = found["code"], found["figures"]
+    figures = {name: _WRITTEN[name](numbers, value) for name, value in raw.items() if value is not None and name in _WRITTEN}
+    key = f"reason.{code}"
+    if code == "too_little_post":
+        limits = {"min_weeks": numbers.whole(MIN_WEEKS), "min_visits": numbers.whole(MIN_VISITS)}
+        if raw.get("more_weeks") is None:
+            return numbers.words.say(f"{key}.no_pace", **figures, **limits)
+        return numbers.count(key, raw["more_weeks"], **figures, **limits)
+    if code == "too_little_pre":
+        return numbers.words.say(key, **figures, min_weeks=numbers.whole(MIN_WEEKS), min_visits=numbers.whole(MIN_VISITS))
+    sentence = numbers.words.say(key, **figures)
+    if code == "zero_inside" and raw.get("break_even") is not None:
+        return f"{sentence} {numbers.words.say('reason.threshold', break_even=figures['break_even'])}"
+    return sentence
+
+
+def verdict_word(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """One of the five verdicts."""
+    return numbers.words.say(f"verdict.{document['verdict']['code']}")
+
+
+def verdict_reason(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The sentence beside the verdict."""
+    return reason(numbers, document["verdict"]["reason"])
+
+
+def verdict_rule(numbers: Numbers, code: str) -> str:
+    """The printed rule of one verdict."""
+    return numbers.words.say(f"rule.{code}")
+
+
+def next_step(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
+    """What would settle an open question most cheaply; None when nothing is open."""
+    code = document["verdict"]["reason"]["code"]
+    key = f"next.{code}"
+    if document["verdict"]["code"] != "not_enough_data" or not numbers.words.has(key):
+        return None
+    return numbers.words.say(key)
+
+
+def power(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
+    """What these data can see at all: range of the effect, the smallest effect they detect, the break-even effect."""
+    claim = document["claims"].get(document["claim"])
+    effect = (claim["profit"] or claim["revenue"] or claim["visits"]) if claim else None
+    if not effect or effect["relative"] is None or effect["detectable"] is None:
+        return None
+    figures = {
+        "range": numbers.interval(*(numbers.relative(effect["relative"][end]) for end in ("low", "high"))),
+        "detectable": numbers.percent(effect["detectable"], digits=0),
+    }
+    break_even = claim["money"]["break_even_effect"]
+    if break_even is None:
+        return numbers.words.say("power", **figures)
+    return numbers.words.say("power.break_even", **figures, break_even=numbers.relative(break_even))
+
+
+def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
+    """What each unit of money spent brought back: 1 + ROI, for people who do not think in percent."""
+    roi = (document["money"] or {}).get("roi")
+    if roi is None:
+        return None
+    back = {end: numbers.full_money(1 + roi[end], digits=2) for end in ("estimate", "low", "high")}
+    return numbers.words.say(
+        "money.return_on_each",
+        unit=numbers.full_money(1),
+        back=back["estimate"],
+        interval=numbers.interval(back["low"], back["high"]),
+    )
+
+
+def missing(numbers: Numbers, document: Mapping[str, Json], figure: str) -> str:
+    """Why a figure of money is absent, as `no data: ...`."""
+    if document["money"] is None:
+        code = "refused" if document["rung"]["code"] == "R0" else "withheld"
+    else:
+        code = document["money"]["missing"].get(figure, "unmeasured")
+    return numbers.words.say("none.because", reason=numbers.words.say(f"missing.{code}"))
+
+
+def finding(numbers: Numbers, found: Mapping[str, Json]) -> str:
+    """One finding as a sentence; a check that nobody has put into words yet by its name."""
+    key = f"finding.{found['code']}"
+    figures = {"subject": plain(found.get("subject", ""))}
+    if not numbers.words.has(key):
+        return numbers.count("finding.other", found["n"], code=plain(found["code"]))
+    return numbers.count(key, found["n"], **figures)
+
+
+def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
+    """Where to look: stages, columns, files or examples that a finding names, cut short."""
+    for name in ("stages", "columns", "file", "examples"):
+        if found["detail"].get(name):
+            return numbers.words.say(f"detail.{name}", text=_listed(str(found["detail"][name])))
+    return None
+
+
+def horizon(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """Within how many days outcomes count, why, and the share of outcomes that came within them."""
+    found = document["horizon"]
+    outcome = numbers.words.say(f"outcome.{found['outcome']}")
+    share = {} if found["share"] is None else {"share": numbers.percent(found["share"], digits=0)}
+    return numbers.count(f"horizon.{found['chosen_from']}", found["days"], outcome=outcome, **share)
+
+
+def window(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The period that money is counted over: `9 weeks after the launch`."""
+    days = (document["money"] or {}).get("window_days")
+    return numbers.count("window", round(days / 7) if days else document["periods"]["post"]["n_weeks"])
+
+
+def payback(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
+    """The median payback, or that it does not come; None when it is not known."""
+    money = document["money"]
+    if money is None or money["payback_months"] is None:
+        return None
+    return _months(numbers, money["payback_months"]["estimate"])
+
+
+def payback_interval(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The range of a payback; its far end may be never."""
+    found = document["money"]["payback_months"]
+    if found["low"] is None:
+        return numbers.words.say("payback.in_no_case")
+    return numbers.interval(_months(numbers, found["low"]), _months(numbers, found["high"]))
+
+
+def _months(numbers: Numbers, months: float | None) -> str:
+    return numbers.words.say("payback.never") if months is None else numbers.months(months)
+
+
+def _listed(text: str, n_shown: int = 5) -> str:
+    """The first few of a comma-separated list."""
+    parts = [plain(part) for part in text.split(",") if part.strip()]
+    return ", ".join(parts[:n_shown]) + (" …" if len(parts) > n_shown else "")

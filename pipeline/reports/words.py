@@ -1,0 +1,75 @@
+"""The words of every report: message catalogues (locale/<language>.po), read at run time.
+
+A message has a short key (`verdict.pays`) in every catalogue. What a SQL file says of itself (title, definition) is English
+already and is its own key; a catalogue may translate it.
+"""
+
+import gettext
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from connectors.text import clean_name
+
+FOLDER = Path(__file__).parent / "locale"
+LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.po")))
+TEXT_LIMIT = 80
+# Names the journeys give where the CRM has none.
+NAMELESS = ("unknown", "other")
+
+
+class Words:
+    """The messages of one language."""
+
+    def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
+        self.language = language
+        self._translations = translations
+
+    def has(self, key: str) -> bool:
+        """Whether the catalogue has this key, with plural forms or without."""
+        return self._translations.gettext(key) != key or self._translations.ngettext(key, key, 1) != key
+
+    def say(self, key: str, /, **figures: str) -> str:
+        """A message with its figures, which are formatted already. Raises KeyError for an unknown key or a missing figure."""
+        return self._known(key, self._translations.gettext(key)).format(**figures)
+
+    def plural(self, key: str, n: int, /, **figures: str) -> str:
+        """A message in the plural form that goes with `n`."""
+        return self._known(key, self._translations.ngettext(key, key, n)).format(**figures)
+
+    def english(self, text: str) -> str:
+        """An English text of a SQL file in this language, or as it stands when nobody has translated it."""
+        return self._translations.gettext(text) if text else ""
+
+    def name(self, dimension: str, key: str) -> str:
+        """A channel, branch or owner as a CRM names it, safe to show; `unknown` and `other` in words."""
+        if key in NAMELESS and self.has(f"{dimension}.{key}"):
+            return self.say(f"{dimension}.{key}")
+        return plain(key)
+
+    def _known(self, key: str, text: str) -> str:
+        if text == key:
+            raise KeyError(f"locale/{self.language}.po has no message {key!r}")
+        return text
+
+
+@cache
+def words_of(language: str) -> Words:
+    """The words of a language. Raises KeyError for a language without a catalogue."""
+    if language not in LANGUAGES:
+        raise KeyError(f"no report in language {language!r}: there are {', '.join(LANGUAGES)}")
+    compiled = BytesIO()
+    with (FOLDER / f"{language}.po").open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language))
+    compiled.seek(0)
+    return Words(language, gettext.GNUTranslations(compiled))
+
+
+def plain(text: Any) -> str:
+    """Text from a CRM or a config file for people: one line, no control or direction marks, at most 80 characters."""
+    cleaned = clean_name(str(text)) or "—"
+    return cleaned if len(cleaned) <= TEXT_LIMIT else cleaned[: TEXT_LIMIT - 1].rstrip() + "…"

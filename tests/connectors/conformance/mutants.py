@@ -1,0 +1,393 @@
+"""Faults planted into the Bitrix24 connector and into the engine: each is a mistake that somebody made once, in some client."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from connectors import walk
+from connectors.bitrix24 import Bitrix24, rows
+from connectors.contract import Answer, Call, Fate, Json, Landing, Meter, Page, Ruling, Slice, Stream, Verdict
+from connectors.ledger import Ledger
+from connectors.pacing import TokenBucket
+from connectors.people import customer_hash
+from connectors.sweep import Sweep
+from connectors.turns import Chain, Settled, Turn
+from connectors.values import utc
+
+# --- connectors -------------------------------------------------------------------------------------------------------
+
+
+def _edited(call: Call, **changes: Any) -> Call:
+    return replace(call, params={**call.params, **changes})
+
+
+class SinceWithoutOffset(Bitrix24):
+    """The start of the window is sent as wall time without an offset."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        call = super().call(stream, part, count=count, last=last)
+        asked = dict(call.params.get("filter", {}))
+        if ">=DATE_MODIFY" in asked:
+            asked[">=DATE_MODIFY"] = asked[">=DATE_MODIFY"][:19]
+        return _edited(call, filter=asked) if asked else call
+
+
+class NoUpperBound(Bitrix24):
+    """Shards do not end."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        return super().call(stream, replace(part, upto=None), count=count, last=last)
+
+
+class CursorTooFar(Bitrix24):
+    """The next page starts one key too late."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        if isinstance(part.after, int) and part.after and not count:
+            part = replace(part, after=part.after + 1)
+        return super().call(stream, part, count=count, last=last)
+
+
+class CursorTooNear(Bitrix24):
+    """The next page starts with the last row of this one."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        if isinstance(part.after, int) and part.after:
+            part = replace(part, after=part.after - 1)
+        return super().call(stream, part, count=count, last=last)
+
+
+class WrongReference(Bitrix24):
+    """A chained page starts after the last row but one."""
+
+    def chain(self, stream: Stream, name: str) -> str:
+        return super().chain(stream, name).replace(f"[{self.limits.page - 1}]", f"[{self.limits.page - 2}]")
+
+
+class NoOrder(Bitrix24):
+    """The order is left to the portal."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        call = super().call(stream, part, count=count, last=last)
+        return replace(call, params={name: value for name, value in call.params.items() if name != "order"})
+
+
+class UncountedCount(Bitrix24):
+    """Counts are asked with start=-1, which gives total 0, and 0 is believed."""
+
+    def call(self, stream: Stream, part: Slice, *, count: bool = False, last: bool = False) -> Call:
+        call = super().call(stream, part, count=count, last=last)
+        return _edited(call, start=-1) if count else call
+
+
+class FailedMeansEmpty(Bitrix24):
+    """A command that failed inside a batch is taken for an empty page."""
+
+    def unpack(self, body: Json, names: Sequence[str]) -> dict[str, Answer]:
+        answers = super().unpack(body, names)
+        return {
+            name: Answer(200, {"result": []}) if answer.status == 400 and answer.body.get("error") else answer
+            for name, answer in answers.items()
+        }
+
+
+class AbsentMeansEmpty(Bitrix24):
+    """A command without any answer is taken for an empty page."""
+
+    def unpack(self, body: Json, names: Sequence[str]) -> dict[str, Answer]:
+        return dict.fromkeys(names, Answer(200, {"result": []})) | super().unpack(body, names)
+
+
+class ListsAreDropped(Bitrix24):
+    """Members of a batch answer that PHP wrote as a list are thrown away, with them every answer beside an empty member."""
+
+    def unpack(self, body: Json, names: Sequence[str]) -> dict[str, Answer]:
+        inner = body["result"]
+        return {} if isinstance(inner.get("result_error"), list) else super().unpack(body, names)
+
+
+class PlusUnescaped(Bitrix24):
+    """The + of an offset arrives as a space."""
+
+    def pack(self, calls: Mapping[str, Call]) -> Call:
+        call = super().pack(calls)
+        return _edited(call, cmd={name: text.replace("%2B", "+") for name, text in call.params["cmd"].items()})
+
+
+class SkipsRejects(Bitrix24):
+    """Rows that cannot be read vanish without a trace."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        page = super().page(stream, body)
+        page.rejects.clear()
+        return page
+
+
+class BlindToDrift(Bitrix24):
+    """New columns are not reported."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        page = super().page(stream, body)
+        page.unknown = frozenset()
+        return page
+
+
+class ClipsTheFuture(Bitrix24):
+    """Rows dated ahead of the clock are left for later."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        page = super().page(stream, body)
+        now = self.meter(body).now
+        page.records = [row for row in page.records if not (now and (stamp := getattr(row, "modified_at", None)) and stamp > now)]
+        return page
+
+
+class OnePageOfOwners(Bitrix24):
+    """Only the first page of a list paged by offset is read."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        page = super().page(stream, body)
+        page.more = False
+        return page
+
+
+class HiddenIsGone(Bitrix24):
+    """A row we may no longer see counts as deleted."""
+
+    def fate(self, stream: Stream, answer: Answer) -> Fate:
+        fate = super().fate(stream, answer)
+        return Fate.GONE if fate is Fate.HIDDEN else fate
+
+
+class NothingIsGone(Bitrix24):
+    """A row that does not exist counts as hidden."""
+
+    def fate(self, stream: Stream, answer: Answer) -> Fate:
+        fate = super().fate(stream, answer)
+        return Fate.HIDDEN if fate is Fate.GONE else fate
+
+
+class RetriesAuth(Bitrix24):
+    """A dead webhook is tried again, and again."""
+
+    def verdict(self, answer: Answer) -> Ruling:
+        ruling = super().verdict(answer)
+        return Ruling(Verdict.RETRY, ruling.reason) if ruling.verdict is Verdict.REAUTH else ruling
+
+
+class GivesUpOnHtml(Bitrix24):
+    """A gateway's error page ends the sync."""
+
+    def verdict(self, answer: Answer) -> Ruling:
+        return super().verdict(answer) if answer.is_json else Ruling(Verdict.FATAL, "no JSON")
+
+
+class LeaksWebhook(Bitrix24):
+    """The webhook's address is part of an error text."""
+
+    def verdict(self, answer: Answer) -> Ruling:
+        ruling = super().verdict(answer)
+        return replace(ruling, reason=f"{ruling.reason} at {self.endpoint.base.reveal()}")
+
+
+class LogsRows(Bitrix24):
+    """Rows are logged while debugging, phones and all."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        logging.getLogger("connectors.bitrix24").debug("page of %s: %s", stream.name, body)
+        return super().page(stream, body)
+
+
+class ShowsValues(Bitrix24):
+    """The reason of a reject holds the value."""
+
+    def page(self, stream: Stream, body: Json) -> Page:
+        page = super().page(stream, body)
+        texts = {str(row.get("ID")): row.get("OPPORTUNITY") for row in body["result"]} if isinstance(body["result"], list) else {}
+        page.rejects = [replace(one, reason=f"{one.reason}: {texts.get(one.key or '')}") for one in page.rejects]
+        return page
+
+
+class OurClock(Bitrix24):
+    """The server's clock is ignored: windows follow ours, which may be hours ahead."""
+
+    def meter(self, body: Json) -> Meter:
+        return replace(super().meter(body), now=None)
+
+
+def _parsing(record: str, column: str, parse: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """One column of one record is parsed wrongly."""
+
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        plan = [(name, parse if name == column else known) for name, known in getattr(rows, record)]
+        monkeypatch.setattr(rows, record, tuple(plan))
+
+    return plant
+
+
+def _raw_phone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Phones are kept as they are instead of hashed."""
+    monkeypatch.setattr(rows, "person", lambda phones, emails, reading: phones[0] if phones else None)
+
+
+def _unkeyed_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The business day is taken from UTC."""
+    monkeypatch.setattr(rows, "local_day", lambda at, tz: at.date())
+
+
+def _first_phone_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People without a phone are not told apart by their e-mail."""
+    monkeypatch.setattr(
+        rows, "person", lambda phones, emails, reading: customer_hash(reading.hash_key, phone=phones[0] if phones else None)
+    )
+
+
+CONNECTORS = (
+    SinceWithoutOffset, NoUpperBound, CursorTooFar, CursorTooNear, WrongReference, NoOrder, UncountedCount, FailedMeansEmpty,
+    AbsentMeansEmpty, ListsAreDropped, PlusUnescaped, SkipsRejects, BlindToDrift, ClipsTheFuture, OnePageOfOwners, HiddenIsGone,
+    NothingIsGone, RetriesAuth, GivesUpOnHtml, LeaksWebhook, LogsRows, ShowsValues, OurClock,
+)  # fmt: skip
+PARSERS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "local time as UTC": _parsing("LEAD", "DATE_CREATE", lambda text: utc(text[:19] + "Z")),
+    "0 is a link": _parsing("LEAD", "CONTACT_ID", lambda value: value if value is None else str(value)),
+    "money as float": _parsing("DEAL", "OPPORTUNITY", lambda value: value if value is None else float(value)),
+    "UTM as typed": _parsing("LEAD", "UTM_SOURCE", lambda value: value),
+    "phone kept": _raw_phone,
+    "day of UTC": _unkeyed_day,
+    "phone only": _first_phone_only,
+}
+
+
+# --- the engine -------------------------------------------------------------------------------------------------------
+
+
+def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window starts exactly where the previous walk began."""
+
+    def changes(self: Any, since: Any) -> list[Turn]:
+        self._window = since
+        return [self._chain(0, None, 1)]
+
+    monkeypatch.setattr(walk.KeysetWalk, "_changes", changes)
+
+
+def window_from_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next window starts when this walk ended (here: two hours after it began), not when it began."""
+    walked = walk.KeysetWalk._walked
+
+    def late(self: Any) -> list[Turn]:
+        self._began = (self._began or self._base()) + timedelta(hours=2)
+        return walked(self)
+
+    monkeypatch.setattr(walk.KeysetWalk, "_walked", late)
+
+
+def state_before_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cursor is stored in a transaction of its own, before the rows it covers."""
+    commit = Ledger.commit
+
+    def early(self: Any) -> None:
+        states = [Landing(one.stream, state=one.state) for one in self._waiting.values() if one.state is not None]
+        if states:
+            self.sink.commit(states)
+        commit(self)
+
+    monkeypatch.setattr(Ledger, "commit", early)
+
+
+def garbage_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages after a short page are taken as well."""
+
+    def settle(self: Any, replies: Any) -> Settled:
+        settled = Settled(has_moved=True)
+        for reply in replies:
+            if not reply.is_ok:
+                settled.missed.append(reply.ruling)
+                settled.turns.append(self)
+                return settled
+            page = self._connector.page(self.stream, reply.answer.body)
+            self._landed(page)
+            self.n_rows += len(page.keys)
+            self.after = page.keys[-1] if page.keys else self.after
+            self.is_finished = len(page.keys) < self._connector.limits.page
+        settled.turns = self._onward(self)
+        return settled
+
+    monkeypatch.setattr(Chain, "settle", settle)
+
+
+def order_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks whether the keys of a page ascend."""
+    monkeypatch.setattr("connectors.turns.check_ascending", lambda *given: None)
+    monkeypatch.setattr("connectors.walk.check_ascending", lambda *given: None)
+
+
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody counts."""
+
+    def start(self: Any) -> list[Turn]:
+        self._done()
+        return []
+
+    monkeypatch.setattr(Sweep, "start", start)
+
+
+def nothing_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep ends at the greatest known key."""
+    start = Sweep.start
+
+    def bounded(self: Any) -> list[Turn]:
+        turns = start(self)
+        beyond = [turn for turn in turns if isinstance(turn, Chain)]
+        self._n_open -= len(beyond)
+        if len(turns) == len(beyond):
+            self._done()
+        return [turn for turn in turns if turn not in beyond]
+
+    monkeypatch.setattr(Sweep, "start", bounded)
+
+
+def unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a list does not show is deleted without asking."""
+
+    def confirmed(self: Any, candidates: Sequence[int]) -> list[Turn]:
+        self._ledger.delete(self._stream, candidates)
+        self._finish()
+        return []
+
+    monkeypatch.setattr(Sweep, "_confirmed", confirmed)
+
+
+def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are sent as fast as they are made."""
+    monkeypatch.setattr(TokenBucket, "take", lambda self: 0.0)
+
+
+def failures_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain whose call failed is taken as finished."""
+    settle = Chain.settle
+
+    def lenient(self: Any, replies: Any) -> Settled:
+        settled = settle(self, replies)
+        if settled.missed:
+            self.is_finished = True
+            return Settled(turns=self._onward(self), has_moved=True)
+        return settled
+
+    monkeypatch.setattr(Chain, "settle", lenient)
+
+
+def crash_forgets_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state remembers only the first of the ranges that are left."""
+    merged = walk._merged
+    monkeypatch.setattr(walk, "_merged", lambda ranges: merged(ranges)[:1])
+
+
+ENGINE = (
+    no_overlap, window_from_the_end, state_before_rows, garbage_kept, order_unchecked, no_sweep, nothing_beyond, unconfirmed,
+    unpaced, failures_dropped, crash_forgets_shards,
+)  # fmt: skip
