@@ -29,7 +29,10 @@ SEEN_UNTIL = datetime(2026, 11, 20)
 START, END = date(2024, 10, 7), date(2026, 9, 28)
 HORIZON = horizon_hours(14)
 MARGIN = 0.6
-STAGES = {"QUAL": "qualified", "BOOKED": "booked", "VISITED": "visited", "NOSHOW": "no_show", "CONVERTED": "paid", "JUNK": "lost", "NEW": "none"}
+STAGES = {
+    "NEW": "none", "QUAL": "qualified", "BOOKED": "booked", "VISITED": "visited",
+    "NOSHOW": "no_show", "CONVERTED": "paid", "JUNK": "lost",
+}  # fmt: skip
 STAGE_RULES = [StageRule("crm", "lead", "*", stage, milestone) for stage, milestone in STAGES.items()] + [
     StageRule("crm", "deal", "*", "WON", "paid")
 ]
@@ -46,16 +49,19 @@ from range({n}) as r(i);
 create temp table base as select *, u1 < .45 as booked, u1 < .45 and u2 < .7 as visited,
     u1 < .45 and u2 >= .7 and u2 < .9 as no_show, u1 < .45 and u2 < .6 as paid from seed;
 insert into leads by name select
-    'crm' as source, id as lead_id, created_at, cast(created_at + interval 3 hour as date) as created_on, created_at as modified_at,
+    'crm' as source, id as lead_id, created_at, cast(created_at + interval 3 hour as date) as created_on,
+    created_at as modified_at,
     created_at + to_hours(cast(72 + u3 * 400 as bigint)) as moved_at,
-    case when paid then 'CONVERTED' when visited then 'VISITED' when no_show then 'NOSHOW' when booked then 'BOOKED' else 'JUNK' end as stage_id,
+    case when paid then 'CONVERTED' when visited then 'VISITED' when no_show then 'NOSHOW' when booked then 'BOOKED'
+        else 'JUNK' end as stage_id,
     '' as pipeline_id, cast(i % 15 as varchar) as owner_id, ['web', 'call', 'ads'][1 + i % 3] as crm_source,
     ['yandex', 'vk', 'google', null][cast(1 + hash(i) % 4 as bigint)] as utm_source,
     ['cpc', 'organic', null][cast(1 + hash(i + 5) % 3 as bigint)] as utm_medium, 'camp' || (hash(i + 9) % 40) as utm_campaign,
     'RUB' as currency, md5(cast(hash(i) % ({n} * 7 // 10) as varchar)) as customer_hash, 'b' || (i % 4) as branch,
     timestamp '2026-11-01' as seen_at, 'r1' as run_id, id as content_hash, false as is_deleted
 from base order by i;
-insert into leads by name select * replace (timestamp '2026-11-02' as seen_at, 'r2' as run_id) from leads where hash(lead_id) % 10 = 0;
+insert into leads by name select * replace (timestamp '2026-11-02' as seen_at, 'r2' as run_id)
+    from leads where hash(lead_id) % 10 = 0;
 insert into leads by name select * replace (timestamp '2026-11-03' as seen_at, 'r3' as run_id, true as is_deleted)
     from leads where hash(lead_id) % 1000 = 1 and stage_id <> 'CONVERTED' and seen_at < timestamp '2026-11-02';
 insert into deals by name select
@@ -65,7 +71,8 @@ insert into deals by name select
     false as is_template, timestamp '2026-11-01' as seen_at, 'r1' as run_id, id as content_hash, false as is_deleted
 from base where paid order by i;
 insert into stage_changes by name select
-    'crm' as source, entity, cast(row_number() over (order by moved_at, id) as varchar) as change_id, id as entity_id, stage_id, pipeline_id,
+    'crm' as source, entity, cast(row_number() over (order by moved_at, id) as varchar) as change_id, id as entity_id,
+    stage_id, pipeline_id,
     moved_at, cast(moved_at + interval 3 hour as date) as moved_on,
     greatest(timestamp '2026-10-01', moved_at) as seen_at, 'r1' as run_id, id as content_hash, false as is_deleted
 from (
@@ -94,7 +101,8 @@ moves as (
     select source, entity_id as lead_id, stage_id, moved_at from changes where entity = 'lead'
     union all select source, lead_id, stage_id, moved_at from live_leads where not is_deleted
     union all select d.source, d.lead_id, c.stage_id, c.moved_at
-        from changes c join live_deals d on c.entity = 'deal' and c.source = d.source and c.entity_id = d.deal_id where not d.is_deleted
+        from changes c join live_deals d on c.entity = 'deal' and c.source = d.source and c.entity_id = d.deal_id
+        where not d.is_deleted
     union all select source, lead_id, stage_id, moved_at from live_deals where not is_deleted
 ),
 reached as (
@@ -117,8 +125,9 @@ journeys as (
     where not l.is_deleted
 ),
 timed as (
-    select *, visited_at <= created_at + $horizon as v, paid_at <= created_at + $horizon as p, booked_at <= created_at + $horizon as b,
-        no_show_at <= created_at + $horizon as x, epoch(booked_at - created_at) // 60 as minutes
+    select *, visited_at <= created_at + $horizon as v, paid_at <= created_at + $horizon as p,
+        booked_at <= created_at + $horizon as b, no_show_at <= created_at + $horizon as x,
+        epoch(booked_at - created_at) // 60 as minutes
     from journeys where created_on >= $start and created_on < $end
 )
 select created_on, channel, branch, owner_id, count(*) as leads, count(*) filter (qualified_at <= created_at + $horizon) as qualified,
@@ -174,7 +183,8 @@ def one_query(path: Path) -> pd.DataFrame:
         connection.execute("set enable_progress_bar = false")
         horizon = pd.Timedelta(hours=HORIZON).to_pytimedelta()
         parameters = {"seen": SEEN_UNTIL, "start": START, "end": END, "horizon": horizon}
-        return connection.sql(ONE_QUERY, params=parameters).to_arrow_table().to_pandas()
+        found: pd.DataFrame = connection.sql(ONE_QUERY, params=parameters).to_arrow_table().to_pandas()
+        return found
 
 
 def with_pandas(path: Path) -> pd.DataFrame:
@@ -182,15 +192,20 @@ def with_pandas(path: Path) -> pd.DataFrame:
     from sqlalchemy import NullPool, create_engine
 
     engine = create_engine(f"duckdb:///{path}", poolclass=NullPool, connect_args={"read_only": True})
-    seen = f"where seen_at <= timestamp '{SEEN_UNTIL}'"
-    lead_columns = "source, lead_id, created_at, created_on, moved_at, stage_id, owner_id, branch, utm_source, customer_hash, seen_at, is_deleted"
-    leads = pd.read_sql(f"select {lead_columns} from leads {seen}", engine)
-    deals = pd.read_sql(f"select source, deal_id, lead_id, moved_at, stage_id, amount, seen_at, is_deleted from deals {seen}", engine)
-    moved = pd.read_sql(f"select source, entity, change_id, entity_id, stage_id, moved_at, seen_at, is_deleted from stage_changes {seen}", engine)
-    leads = _newest(leads, ["source", "lead_id"])
-    deals = _newest(deals, ["source", "deal_id"])
-    moved = _newest(moved, ["source", "entity", "change_id"])
-    of_deals = moved[moved.entity == "deal"].merge(deals[["source", "deal_id", "lead_id"]], left_on=["source", "entity_id"], right_on=["source", "deal_id"])
+    versions = "source, moved_at, stage_id, seen_at, is_deleted"
+    wanted = {
+        "leads": f"{versions}, lead_id, created_at, created_on, owner_id, branch, utm_source, customer_hash",
+        "deals": f"{versions}, deal_id, lead_id, amount",
+        "stage_changes": f"{versions}, entity, change_id, entity_id",
+    }
+    keys = {"leads": ["source", "lead_id"], "deals": ["source", "deal_id"], "stage_changes": ["source", "entity", "change_id"]}
+    leads, deals, moved = (
+        _newest(pd.read_sql(f"select {columns} from {table} where seen_at <= timestamp '{SEEN_UNTIL}'", engine), keys[table])
+        for table, columns in wanted.items()
+    )
+    of_deals = moved[moved.entity == "deal"].merge(
+        deals[["source", "deal_id", "lead_id"]], left_on=["source", "entity_id"], right_on=["source", "deal_id"]
+    )
     of_leads = moved[moved.entity == "lead"].rename(columns={"entity_id": "lead_id"})
     columns = ["source", "lead_id", "stage_id", "moved_at"]
     moves = pd.concat([of_leads[columns], of_deals[columns], leads[columns], deals[columns]])

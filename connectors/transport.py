@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from connectors.contract import Answer, Call, Endpoint
 from connectors.errors import AccessError, OptionError, TemporaryError
@@ -81,7 +82,9 @@ class HttpWire:
             raise self._fault("the proxy refused the connection") from None
         except requests.exceptions.ConnectionError as error:
             raise self._fault(_words(error)) from None
-        except (requests.exceptions.RequestException, OSError):
+        except ReadTimeoutError:
+            raise self._fault(f"no answer within {timeout:.0f} s") from None
+        except (requests.exceptions.RequestException, HTTPError, OSError):
             raise self._fault("the connection broke while the answer was read") from None
 
     def close(self) -> None:
@@ -91,11 +94,12 @@ class HttpWire:
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         pieces: list[bytes] = []
         length = 0
-        for piece in response.iter_content(_CHUNK):
+        # read1 gives what is there; iter_content would wait for a full chunk, for hours when a server drips.
+        while piece := response.raw.read1(_CHUNK, decode_content=True):
             length += len(piece)
             if length > LARGEST:
                 raise self._fault(f"the answer is larger than {LARGEST >> 20} MB")
-            if time.monotonic() > deadline:  # the read timeout only watches single reads: a server may drip for hours
+            if time.monotonic() > deadline:
                 raise self._fault("the answer came too slowly")
             pieces.append(piece)
         return b"".join(pieces)

@@ -109,7 +109,11 @@ class KeysetWalk:
             return [self._chain(after, upto, 1)]
         edge = self._goal if upto is None else upto
         cuts = [*range(after, edge, self._step(after, edge)), upto]
-        return [self._chain(low, high, self._pages(low, edge if high is None else high)) for low, high in pairwise(cuts)]
+        chains: list[Turn] = [self._chain(low, high, self._pages(low, high)) for low, high in pairwise(cuts) if high is not None]
+        if upto is None:  # one page more: only a short page ends it
+            low = cuts[-2] or 0
+            chains.append(self._chain(low, None, min(self._pages(low, edge) + 1, self._most_pages)))
+        return chains
 
     def _step(self, after: int, edge: int) -> int:
         """Keys a shard spans."""

@@ -80,7 +80,9 @@ def wrong_rows(
 ) -> list[tuple[str, str, str | None, str | None]]:
     """The rows a check found: source, entity (or stream), record id, owner id; sorted."""
     body, values = _ready(reading, name, window)
-    order = "order by source, entity, record_id" + (f" limit {limit:d}" if limit is not None else "")
+    # Byte order on every engine: PostgreSQL would sort by the rules of its own language.
+    order = "order by " + ", ".join(f'{column} collate "C"' for column in ("source", "entity", "record_id", "owner_id"))
+    order += f" limit {limit:d}" if limit is not None else ""
     rows = reading.rows(f"select source, entity, record_id, owner_id from (\n{body}\n) as wrong {order}", values)
     return [(row.source, row.entity, row.record_id, row.owner_id) for row in rows]
 

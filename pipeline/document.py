@@ -19,7 +19,7 @@ from pipeline.checks import penalty
 from pipeline.claims import Claim, Expected, MetricResult
 from pipeline.effects import Effect, Interval
 from pipeline.measurement import Measurement
-from pipeline.metrics import Figure
+from pipeline.metrics import RATE, Figure
 from pipeline.periods import Periods, Span
 from pipeline.roi import MONTH_DAYS, Money
 
@@ -152,20 +152,35 @@ def _metric(measurement: Measurement, name: str, result: MetricResult) -> Json:
         "post": _figure(result.post),
         "effect": _effect(effect),
         "method": effect.method if effect else None,
+        "a_week": _a_week(measurement.periods, result),
         "unit": result.cells.query.unit,
         "better": result.cells.query.better,
         "per_week": dict(result.weekly),
     }
 
 
+def _a_week(periods: Periods, result: MetricResult) -> Json:
+    """A mean week of each side for a count or a sum: sides differ in length, their totals cannot stand side by side."""
+    if result.cells.columns == RATE or result.cells.is_mean:
+        return None
+    sides = {"pre": (result.pre, periods.pre_weeks), "post": (result.post, periods.post_weeks)}
+    return {side: figure.value / len(weeks) if weeks and figure.value is not None else 0.0
+            for side, (figure, weeks) in sides.items()}  # fmt: skip
+
+
 def _by(measurement: Measurement, dimension: str) -> Json:
-    """Rows of one dimension, every metric on both sides."""
+    """Rows of one dimension, every metric on both sides; `title` is an employee's name where the source tells it."""
+    titles = measurement.owner_names if dimension == "owner" else {}
     keys = sorted({key for result in measurement.metrics.values() for key in result.by[dimension]})
     rows = []
     for key in keys:
         sides = {name: result.by[dimension].get(key, (None, None)) for name, result in measurement.metrics.items()}
         rows.append(
-            {"key": key, "metrics": {name: {"pre": _figure(pre), "post": _figure(post)} for name, (pre, post) in sides.items()}}
+            {
+                "key": key,
+                "title": titles.get(key),
+                "metrics": {name: {"pre": _figure(pre), "post": _figure(post)} for name, (pre, post) in sides.items()},
+            }
         )
     return rows
 

@@ -39,6 +39,10 @@ class WarehouseError(PipelineError):
     """The warehouse cannot be used: locked, read-only, full disk, damaged, unreachable, of another version."""
 
 
+class NoWarehouse(WarehouseError):
+    """There is no warehouse at the configured place yet."""
+
+
 class NothingToMeasure(PipelineError):
     """There is nothing to measure (yet): no leads, no pre period, a launch in the future."""
 

@@ -78,6 +78,7 @@ class Measurement:
     findings: tuple[Finding, ...]
     trust_score: int
     stages: tuple[StageUse, ...]
+    owner_names: Mapping[str, str]
     sources: tuple[SourceCoverage, ...]
     n_leads: int
     config_hash: str
@@ -123,8 +124,8 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency, periods=periods, horizon=horizon,
         metrics=measured, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods),
-        verdict=reach_verdict(launch, rung, claims, score), findings=findings, trust_score=score, stages=stages, sources=sources,
-        n_leads=n_leads, config_hash=settings.fingerprint(launch),
+        verdict=reach_verdict(launch, rung, claims, score), findings=findings, trust_score=score, stages=stages,
+        owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
     )  # fmt: skip
 
 
@@ -139,6 +140,19 @@ def _coverage(reading: "Reading", as_of: AsOf, launch: Launch) -> tuple[SourceCo
             SourceCoverage(row["source"], *counts, first_on, last_on, row["last_seen_at"].isoformat(timespec="microseconds"))
         )
     return tuple(sorted(found, key=lambda source: source.source))
+
+
+def _owner_names(reading: "Reading", as_of: AsOf) -> dict[str, str]:
+    """Names of employees by id, as known at `as_of`; none where two sources call different people by the same id."""
+    rows = reading.rows(
+        "select source, owner_id, name from owners where seen_at <= :seen_until order by seen_at, source",
+        {"seen_until": as_of.seen_until},
+    )
+    newest = {(row.source, row.owner_id): row.name for row in rows}
+    names: dict[str, set[str]] = {}
+    for (_, owner_id), name in newest.items():
+        names.setdefault(owner_id, set()).add(name)
+    return {owner_id: found.pop() for owner_id, found in sorted(names.items()) if len(found) == 1}
 
 
 def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, date | None]:

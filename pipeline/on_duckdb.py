@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.database import Parameters, plain
-from pipeline.errors import WarehouseError
+from pipeline.errors import NoWarehouse, WarehouseError
 
 _KEPT = "nothing already stored is lost"
 
@@ -59,7 +59,8 @@ class _Process:
         me = threading.get_ident()
         with self._lock:
             if self._instance is None:
-                self._instance = duckdb.connect()
+                # What does not fit into memory goes beside the warehouse, where the same people may read it.
+                self._instance = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
             attached = self._files.get(path)
             if attached is None:
                 self._n_attached += 1
@@ -87,14 +88,10 @@ class _Process:
             if attached.threads or self._instance is None:
                 return
             del self._files[path]
-            try:
+            # On a full disk the log cannot be folded in, and DETACH says so once it has let go of the file: what was
+            # committed is in the log beside it, and whoever opens the file next reads that.
+            with suppress(duckdb.Error):
                 self._instance.execute(f"DETACH {attached.name}")
-            except duckdb.Error:
-                # What was committed is in the log beside the file (full disk: the log could not be folded in). Only a
-                # new instance lets go of the file for certain; the next one to open it reads the log.
-                self._instance.close()
-                self._instance = None
-                self._files.clear()
 
 
 _PROCESS = _Process()
@@ -129,7 +126,7 @@ class OnDuckDB:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         if not self._path.exists():
-            raise WarehouseError(f"there is no warehouse at {self.place} yet", hint="run `payback sync` first")
+            raise NoWarehouse(f"there is no warehouse at {self.place} yet", hint="run `payback sync` first")
         with self._faults(), self._reader.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()

@@ -39,7 +39,7 @@ class OnPostgreSQL:
     def __init__(self, url: URL, lock_timeout: float) -> None:
         self._url = url
         self._lock_timeout = lock_timeout
-        self.place = url.render_as_string(hide_password=True)
+        self.place = url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password, too
         self._engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             poolclass=NullPool,

@@ -1,7 +1,7 @@
 """The files of sql/: one file, one named, documented query with parameters.
 
-The first comment block of a file says what it is, one `-- key: text` a line (title, unit, better, definition; a line
-without a key goes on with the one before). `NAME.<dialect>.sql` beside NAME.sql is used instead on that database.
+The first comment block of a file says what it is, one `-- key: text` a line (title, unit, better, definition; an
+indented line goes on with the one before). `NAME.<dialect>.sql` beside NAME.sql is used instead on that database.
 """
 
 import re
@@ -17,7 +17,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 # What engines do differently, and what to do instead. Overrides (NAME.<dialect>.sql) are free to use it.
 _FORBIDDEN = {
-    r"(?<!\w)/(?!\w*\*)|\s/\s|\)/|\w/\w": "division: return numerator and denominator, Python divides",
+    r"/(?!\s*\d+\.\d)": "division (but by a decimal constant): return numerator and denominator, Python divides",
     r"::": "the vendor's cast: write CAST(x AS type)",
     r"\b(date_trunc|date_part|datediff|date_diff|strftime|to_char)\b": "calendar functions: Python does calendar logic",
     r"\binterval\b": "interval arithmetic: pass the bounds as parameters",
@@ -123,6 +123,8 @@ def _header(text: str) -> dict[str, str]:
         if match["key"] in found:
             key = match["key"]
             found[key].append(match["text"])
-        elif key is not None:
-            found[key].append(line.strip().removeprefix("--").strip())
+        elif key is not None and line.startswith("--  "):
+            found[key].append(match["text"])
+        else:
+            key = None
     return {key: " ".join(part for part in parts if part) for key, parts in found.items()}

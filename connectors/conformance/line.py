@@ -49,7 +49,7 @@ class VirtualWire:
         self._level, self._drained_at = 0.0, 0.0
         self.n_requests = 0
         self.n_rejected = 0  # requests beyond the limits: our pacing failed
-        self.most_requests = 5_000
+        self.most_requests = 1_500
         self.latency = (0.05, 0.4)
         self.n_rows_in_flight = 0
         self.requests: list[Call] = []

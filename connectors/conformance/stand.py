@@ -4,7 +4,7 @@ import json
 import logging
 import random
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -50,12 +50,14 @@ class MortalSink(MemorySink):
         self.lifespan: int | None = None
         self.n_tries = 0
         self.n_this_life = 0
+        self.most_rows = 0  # of one commit
         self.states_seen: list[str] = []
 
     def commit(self, landings: Sequence[Landing]) -> list[int]:
         number, self.n_tries = self.n_tries, self.n_tries + 1
         if self.deaths.get(number) == "before":
             raise Crash
+        self.most_rows = max(self.most_rows, sum(len(landing.records) for landing in landings))
         appended = super().commit(landings)
         self.states_seen += [json.dumps(landing.state) for landing in landings if landing.state is not None]
         self.n_this_life += 1
@@ -120,6 +122,11 @@ class Stand:
         return [repr(self.connector.inner), repr(self.connector.endpoint), repr(self.connector.probes())]
 
     @property
+    def n_probe_requests(self) -> int:
+        """Requests that ask the probes."""
+        return -(-len(self.connector.probes()) // self.connector.limits.pack)
+
+    @property
     def keyset(self) -> list[Stream]:
         return [stream for stream in self.streams if stream.walk is Walk.KEYSET]
 
@@ -141,11 +148,11 @@ class Stand:
 
     # --- pulling ----------------------------------------------------------------------------------------------------
 
-    def pull(self, *, full: bool = False) -> SyncReport:
+    def pull(self, *, stop: Callable[[], bool] | None = None) -> SyncReport:
         """One sync. Whatever is logged or raised is kept in `said`."""
         self.sink.n_this_life = 0
         with Listener(self.said):
-            report = engine.pull(self.connector, self.sink, wire=self.wire, clock=self.clock, full=full)
+            report = engine.pull(self.connector, self.sink, wire=self.wire, clock=self.clock, stop=stop)
         self.said.append(repr(report))
         return report
 
@@ -171,3 +178,8 @@ class Stand:
         """Time passes without a sync."""
         self.clock.sleep(hours * 3600)
         self.crm.now = self.clock.server()
+
+
+def small_stand(fake: FakeWire, seed: int, family: str) -> Stand:
+    """Mostly with packs of a few calls, so that small tables need many requests; sometimes with the CRM's own."""
+    return Stand(fake, f"{family}-{seed}", pack=(2, 3, 5, None)[seed % 4])

@@ -117,13 +117,29 @@ def nothing_new(report: SyncReport) -> None:
         raise Violation("no-op", "a second sync over an unchanged CRM reports an error")
 
 
+def nothing_recovered(report: SyncReport) -> None:
+    """While nothing moves, the walk itself brings every row: the closing count has nothing to mend."""
+    for part in report.streams.values():
+        if part.recovered:
+            raise Violation("recovered", f"{part.stream}: {part.recovered} rows had to be recovered though nothing moved")
+
+
 def paced(stand: Stand) -> None:
     """Alone on the CRM, no request is ever rejected."""
     if stand.wire.n_rejected:
         raise Violation("pace", f"{stand.wire.n_rejected} of {stand.wire.n_requests} requests came too fast")
 
 
-def few_requests(stand: Stand, used: int, *, n_probe_requests: int) -> None:
+def flat(stand: Stand) -> None:
+    """Rows are handed over with each answer, and the state stays small: memory does not grow with the CRM."""
+    most = stand.connector.limits.pack * stand.crm.page
+    if stand.sink.most_rows > most:
+        raise Violation("memory", f"{stand.sink.most_rows} rows were kept for one commit, a request brings {most} at most")
+    if max(map(len, stand.sink.states_seen), default=0) > 8_000:
+        raise Violation("memory", "a stored state has more than 8 000 characters")
+
+
+def few_requests(stand: Stand) -> None:
     """A full export needs at most 1.1 times the floor and two more, probes and the closing sweep beside.
 
     Where shards are tiny, more: their slack for unevenly spread ids is a matter of the square root of their rows.
@@ -136,7 +152,8 @@ def few_requests(stand: Stand, used: int, *, n_probe_requests: int) -> None:
         most = slack * ceil(pages / pack) + 2 + n_sweeps + ceil(3 * len(stand.streams) / pack)
     else:
         most = pages + 3 * len(stand.streams) + 3
-    if used > most + n_probe_requests:
+    used = stand.wire.n_requests
+    if used > most + stand.n_probe_requests:
         raise Violation("requests", f"{used} requests for {pages} pages of {page} rows, {pack} in a pack; at most {most:.0f}")
 
 

@@ -19,6 +19,7 @@ from .wire import read_query
 MAX_COMMANDS = 50
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 _BATCH = "batch"
+_NO_PROCESSING = ("crm.settings.mode.get",)  # as in its official sample; lists and batches always carry it
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class Exchange:
             "date_start": iso(started),
             "date_finish": iso(finished),
         }
-        if oddity == 6:
+        if method in _NO_PROCESSING:
             del members["processing"]
         if self._budget and (oddity != 5 or method == _BATCH):
             spent, reset_at = self._budget.state(method, finished)

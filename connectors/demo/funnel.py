@@ -88,11 +88,7 @@ def live(chances: Chances, booking_lift: float, no_show_lift: float) -> Life:
     is_booked = u["book"] < np.clip(booking_rate, 0, 0.97)
     delay = (chances.booking_days * DAY).astype(np.int64)
     booked = created + delay
-    # The visit: a working hour of a later local day, at least two hours after the booking.
-    visit_day = (booked + (chances.visit_days * DAY).astype(np.int64) + OFFSET) // DAY
-    visit = visit_day * DAY + chances.visit_clock - OFFSET
-    visit = np.where(visit < booked + 2 * HOUR, visit + DAY, visit)
-
+    visit = _visit_at(chances, booked)
     is_open_for_ever = is_booked & (u["close"] < NEVER_CLOSED_SHARE)
     is_settled = is_booked & ~is_open_for_ever
     is_no_show = is_settled & (u["come"] < no_show_rate)
@@ -125,6 +121,13 @@ def live(chances: Chances, booking_lift: float, no_show_lift: float) -> Life:
             Step("WON", _when(is_paid, paid)),
         ],
     )
+
+
+def _visit_at(chances: Chances, booked: Ints) -> Ints:
+    """A working hour of a later local day, at least two hours after the booking."""
+    day = (booked + (chances.visit_days * DAY).astype(np.int64) + OFFSET) // DAY
+    visit = day * DAY + chances.visit_clock - OFFSET
+    return np.where(visit < booked + 2 * HOUR, visit + DAY, visit)
 
 
 def _inquiry(created: Ints, delay: Ints, is_booked: Flags, fate: Floats, u_delay: Floats) -> list[Step]:

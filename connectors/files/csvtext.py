@@ -16,6 +16,7 @@ from connectors.files.tables import CELL_LIMIT, Row, Score
 
 HEADING_LINES = 20
 BLOCK = 1 << 17  # characters
+LINE_LIMIT = 4 * CELL_LIMIT  # characters of one row
 LINES_LIMIT = 1000  # of one row: comments have line breaks, but not more than that
 _STRAY = re.compile("[\ud800-\udfff]")  # a byte that is no text in the file's encoding
 
@@ -73,7 +74,7 @@ class CsvTable:
         if len(parsed) != len(block) or (parsed[-1] and parsed[-1][-1].endswith(_ENDS)):
             return None
         text = "".join(block)
-        is_odd = "\0" in text or max(map(len, block)) >= CELL_LIMIT or (self._is_damaged and _STRAY.search(text))
+        is_odd = "\0" in text or max(map(len, block)) >= LINE_LIMIT or (self._is_damaged and _STRAY.search(text))
         return None if is_odd else parsed
 
     def _careful(self, lines: "_Lines") -> Iterator[Row]:
@@ -88,8 +89,9 @@ class CsvTable:
                 return
             except _Oversize:
                 fault = _LONG
-            except (csv.Error, _Runaway) as error:
-                fault, is_runaway = (_QUOTE if len(lines.taken) > 1 else _LONG), isinstance(error, _Runaway)
+            except (csv.Error, _Runaway):
+                is_runaway = len(lines.taken) > 1
+                fault = _QUOTE if is_runaway else _LONG
             number, taken = lines.number - len(lines.taken) + 1, lines.taken
             fault = fault or self._miscounted(cells)
             if len(taken) > 1 and (fault or self._is_glued(taken)):
@@ -192,9 +194,9 @@ class _Lines:
 
     def _fresh(self) -> Iterator[str]:
         readline = self._text.readline
-        while line := readline(CELL_LIMIT):
-            if len(line) == CELL_LIMIT and not line.endswith(_ENDS):
-                while (rest := readline(CELL_LIMIT)) and not rest.endswith(_ENDS):
+        while line := readline(LINE_LIMIT):
+            if len(line) == LINE_LIMIT and not line.endswith(_ENDS):
+                while (rest := readline(LINE_LIMIT)) and not rest.endswith(_ENDS):
                     pass
             yield line
 
@@ -206,7 +208,7 @@ class _Lines:
         self.number += 1
         self.taken.append(line)
         self._size += len(line)
-        if self._size >= CELL_LIMIT or len(self.taken) > LINES_LIMIT:
+        if self._size >= LINE_LIMIT or len(self.taken) > LINES_LIMIT:
             raise _Runaway if len(self.taken) > 1 else _Oversize
         return line
 

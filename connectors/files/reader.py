@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from connectors.contract import Chunk, Finding, Json, Stream, Surroundings, Walk
 from connectors.errors import OptionError, PayloadError, SourceError
@@ -31,7 +31,7 @@ class _Imported:
 class Files:
     """Reader of export files (CSV, XLSX, Bitrix24's HTML .xls)."""
 
-    OPTIONS = Options
+    OPTIONS: ClassVar[type] = Options
 
     def __init__(self, options: Options, surroundings: Surroundings) -> None:
         check_options(options)

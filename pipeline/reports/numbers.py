@@ -3,6 +3,7 @@
 No-break spaces inside a number and before its unit, a true minus, the language's own separators (CLDR through Babel).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ from pipeline.reports.words import Words, words_of
 NBSP = "\u00a0"
 MINUS = "−"
 MILLION = 1_000_000
+_NUMBER = re.compile(rf"[+{MINUS}]?[\d{NBSP},.]+")
 # CLDR calls the rouble by its code outside Russian.
 SYMBOLS = {"RUB": "₽"}
 
@@ -118,7 +120,10 @@ class Numbers:
         return self.decimal(value, is_signed=True)
 
     def interval(self, low: str, high: str) -> str:
-        """Two formatted ends: `от 1 до 2`."""
+        """Two formatted ends: `от 1 до 2 ₽`; a unit that both share stands once, unless one of them is in millions."""
+        (size, _, unit), (other, _, same) = low.rpartition(NBSP), high.rpartition(NBSP)
+        if unit == same and not unit.isdecimal() and _NUMBER.fullmatch(size) and _NUMBER.fullmatch(other):
+            low = size
         return self.words.say("interval", low=low, high=high)
 
     def change_interval(self, unit: str, bounds: Bounds) -> str:

@@ -57,11 +57,6 @@ def verdict_reason(numbers: Numbers, document: Mapping[str, Json]) -> str:
     return reason(numbers, document["verdict"]["reason"])
 
 
-def verdict_rule(numbers: Numbers, code: str) -> str:
-    """The printed rule of one verdict."""
-    return numbers.words.say(f"rule.{code}")
-
-
 def next_step(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     """What would settle an open question most cheaply; None when nothing is open."""
     code = document["verdict"]["reason"]["code"]

@@ -20,23 +20,23 @@ from tests.pipeline.records_made import LEAD_MOVES, LEADS, lead, move
 PAGE = 40
 
 
-def load(url: str, n_pages: int) -> None:
-    """Store pages until page `n_pages`; page p holds leads (p-1)*PAGE+1 ... p*PAGE, the first of which is deleted a page later."""
+def load(url: str, n_pages: int, *, show: bool = False) -> None:
+    """Store pages until page `n_pages`. Page p holds leads (p-1)*PAGE+1 ... p*PAGE; its first is deleted with page p+1."""
     sink = Warehouse(url, lock_timeout=20.0).sink("crm", f"run-{os.getpid()}")
-    state = sink.state(LEADS) or {"page": 0}
-    for page in range(max(1, state["page"]), n_pages + 1):
+    state = sink.state(LEADS) or {"page": 1}
+    for page in range(state["page"], n_pages + 1):
         numbers = range((page - 1) * PAGE + 1, page * PAGE + 1)
         bad = Reject(str(page * PAGE), "unreadable", "AMOUNT")
-        rows = [
-            lead(number) for number in numbers if number != page * PAGE and not (page == state["page"] and number == numbers[0])
-        ]
         gone = [numbers[0] - PAGE] if page > 1 else []
+        moves = [move("lead", number, number) for number in numbers]
         sink.commit(
             [
-                Landing(LEADS, rows, [bad], gone, {"page": page}),
-                Landing(LEAD_MOVES, [move("lead", number, number) for number in numbers], state={"after": numbers[-1]}),
+                Landing(LEADS, [lead(number) for number in numbers[:-1]], [bad], gone, {"page": page}),
+                Landing(LEAD_MOVES, moves, state={"after": numbers[-1]}),
             ]
         )
+        if show:
+            print("page", flush=True)
 
 
 if __name__ == "__main__":
@@ -44,7 +44,8 @@ if __name__ == "__main__":
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            load(sys.argv[1], int(line))
+            print(os.getpid(), flush=True)
+            load(sys.argv[1], int(line), show=True)
             os._exit(0)
-        print(child, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        os.waitpid(child, 0)
+        print("ended", flush=True)

@@ -71,6 +71,9 @@ def test_a_row_and_its_deletion_in_one_commit(warehouse: Warehouse) -> None:
     sink = warehouse.sink("crm", "r1")
     assert sink.commit([Landing(LEADS, [lead(1), lead(2)], deleted=[1])]) == [3]
     assert sink.keys(LEADS, 0, 10) == [2]
+    with warehouse.reading() as reading:
+        times = {row.is_deleted: row.seen_at for row in reading.rows("select is_deleted, seen_at from leads where lead_id = '1'")}
+    assert times[True] > times[False]  # or "the newest version" would be a matter of luck
 
 
 def test_streams_that_share_a_table_do_not_delete_each_other(warehouse: Warehouse) -> None:
@@ -176,13 +179,13 @@ def random_landing(rng: random.Random, stream: Stream) -> Landing:
     return Landing(stream, rows, rejects, rng.sample(gone, rng.choice((0, 0, 2, 5))), state)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_it_agrees_with_the_sink_in_memory(warehouse: Warehouse, seed: int) -> None:
     """Random commits, with a new sink now and then (another night): every answer is the same."""
     rng = random.Random(seed)
     memory = MemorySink()
     sink: WarehouseSink = warehouse.sink("crm", "r0")
-    for step in range(25):
+    for step in range(15):
         if rng.random() < 0.3:
             sink = warehouse.sink("crm", f"r{step}")
         chosen = rng.sample((LEADS, LEAD_MOVES, DEAL_MOVES), rng.randint(1, 3))

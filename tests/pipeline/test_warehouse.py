@@ -1,6 +1,6 @@
 """The warehouse on every engine: versions, as-of, readings, snapshots, runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 
 from connectors.contract import Landing
@@ -238,19 +238,16 @@ def indexes_of(connection: Connection) -> Sequence[str]:
     return connection.execute(text(indexes)).scalars().all()
 
 
-def test_the_migrations_build_the_tables_of_the_records(warehouse_url: str, engine: str, request: pytest.FixtureRequest) -> None:
+def test_the_migrations_build_the_tables_of_the_records(new_warehouse_url: Callable[[], str], engine: str) -> None:
     """Whoever changes a record must write a migration: both ways to build the tables give the same columns and indexes."""
-    Warehouse(warehouse_url).migrate()
-    if engine == "duckdb":
-        derived_url = warehouse_url.replace(".duckdb", "_derived.duckdb")
-    else:
-        derived_url = request.getfixturevalue("postgresql_server").new_database()
+    migrated, derived = new_warehouse_url(), new_warehouse_url()
+    Warehouse(migrated).migrate()
     described: list[Any] = []
-    for url in (warehouse_url, derived_url):
+    for url in (migrated, derived):
         database = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         with database.connect() as connection:
-            if url == derived_url:
-                MetaData.create_all(METADATA, connection, checkfirst=False)
+            if url == derived:
+                METADATA.create_all(connection, checkfirst=False)
             described.append((columns_of(connection), indexes_of(connection) if engine == "postgresql" else None))
         database.dispose()
     assert described[0] == described[1]

@@ -15,8 +15,10 @@ from connectors.ledger import Ledger
 from connectors.pacing import TokenBucket
 from connectors.people import customer_hash
 from connectors.sweep import Sweep
-from connectors.turns import Chain, Settled, Turn
+from connectors.turns import Chain, Settled, Turn, check_ascending
 from connectors.values import utc
+
+Plant = Callable[[pytest.MonkeyPatch], None]
 
 # --- connectors -------------------------------------------------------------------------------------------------------
 
@@ -219,7 +221,7 @@ class OurClock(Bitrix24):
         return replace(super().meter(body), now=None)
 
 
-def _parsing(record: str, column: str, parse: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
+def _parsing(record: str, column: str, parse: Callable[[Any], Any]) -> Plant:
     """One column of one record is parsed wrongly."""
 
     def plant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +236,7 @@ def _raw_phone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "person", lambda phones, emails, reading: phones[0] if phones else None)
 
 
-def _unkeyed_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def _day_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     """The business day is taken from UTC."""
     monkeypatch.setattr(rows, "local_day", lambda at, tz: at.date())
 
@@ -246,18 +248,39 @@ def _first_phone_only(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-CONNECTORS = (
-    SinceWithoutOffset, NoUpperBound, CursorTooFar, CursorTooNear, WrongReference, NoOrder, UncountedCount, FailedMeansEmpty,
-    AbsentMeansEmpty, ListsAreDropped, PlusUnescaped, SkipsRejects, BlindToDrift, ClipsTheFuture, OnePageOfOwners, HiddenIsGone,
-    NothingIsGone, RetriesAuth, GivesUpOnHtml, LeaksWebhook, LogsRows, ShowsValues, OurClock,
-)  # fmt: skip
-PARSERS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+# Mutant: the family of trials and the check that must catch it.
+CONNECTORS: dict[type[Bitrix24], tuple[str, str]] = {
+    SinceWithoutOffset: ("nightly", "newest"),
+    NoUpperBound: ("completeness", "error"),
+    CursorTooFar: ("completeness", "complete"),
+    CursorTooNear: ("completeness", "error"),
+    WrongReference: ("completeness", "error"),
+    NoOrder: ("completeness", "error"),
+    UncountedCount: ("deletions", "deletes"),
+    FailedMeansEmpty: ("faults", "complete"),
+    AbsentMeansEmpty: ("faults", "error"),
+    ListsAreDropped: ("completeness", "error"),
+    PlusUnescaped: ("nightly", "newest"),
+    SkipsRejects: ("dirt", "rejects"),
+    BlindToDrift: ("dirt", "drift"),
+    ClipsTheFuture: ("stamps", "newest"),
+    OnePageOfOwners: ("completeness", "complete"),
+    HiddenIsGone: ("rights", "rights"),
+    NothingIsGone: ("deletions", "deletes"),
+    RetriesAuth: ("locked_out", "access"),
+    GivesUpOnHtml: ("faults", "error"),
+    LeaksWebhook: ("locked_out", "secrets"),
+    LogsRows: ("completeness", "secrets"),
+    ShowsValues: ("dirt", "secrets"),
+    OurClock: ("stamps", "newest"),
+}
+PARSERS: dict[str, Plant] = {
     "local time as UTC": _parsing("LEAD", "DATE_CREATE", lambda text: utc(text[:19] + "Z")),
     "0 is a link": _parsing("LEAD", "CONTACT_ID", lambda value: value if value is None else str(value)),
     "money as float": _parsing("DEAL", "OPPORTUNITY", lambda value: value if value is None else float(value)),
     "UTM as typed": _parsing("LEAD", "UTM_SOURCE", lambda value: value),
     "phone kept": _raw_phone,
-    "day of UTC": _unkeyed_day,
+    "day of UTC": _day_of_utc,
     "phone only": _first_phone_only,
 }
 
@@ -310,8 +333,8 @@ def garbage_kept(monkeypatch: pytest.MonkeyPatch) -> None:
                 settled.turns.append(self)
                 return settled
             page = self._connector.page(self.stream, reply.answer.body)
+            check_ascending(self.method, self.subject, page.keys, self.after, self.upto)
             self._landed(page)
-            self.n_rows += len(page.keys)
             self.after = page.keys[-1] if page.keys else self.after
             self.is_finished = len(page.keys) < self._connector.limits.page
         settled.turns = self._onward(self)
@@ -381,13 +404,26 @@ def failures_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Chain, "settle", lenient)
 
 
-def crash_forgets_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state remembers only the first of the ranges that are left."""
+def state_ahead_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state says a range is read a little farther than it is."""
     merged = walk._merged
-    monkeypatch.setattr(walk, "_merged", lambda ranges: merged(ranges)[:1])
+
+    def ahead(ranges: Any) -> list[list[int | None]]:
+        return [[after + 2 if after and upto is None else after, upto] for after, upto in merged(ranges)]
+
+    monkeypatch.setattr(walk, "_merged", ahead)
 
 
-ENGINE = (
-    no_overlap, window_from_the_end, state_before_rows, garbage_kept, order_unchecked, no_sweep, nothing_beyond, unconfirmed,
-    unpaced, failures_dropped, crash_forgets_shards,
-)  # fmt: skip
+ENGINE: dict[Plant, tuple[str, str]] = {
+    no_overlap: ("stamps", "newest"),
+    window_from_the_end: ("stamps", "newest"),
+    state_before_rows: ("crashes", "recovered"),
+    state_ahead_of_rows: ("crashes", "recovered"),
+    garbage_kept: ("completeness", "error"),
+    failures_dropped: ("faults", "complete"),
+    order_unchecked: ("liar", "ends"),
+    no_sweep: ("deletions", "deletes"),
+    nothing_beyond: ("granted", "complete"),
+    unconfirmed: ("rights", "rights"),
+    unpaced: ("economy", "pace"),
+}

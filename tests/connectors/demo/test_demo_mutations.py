@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
+
 import pytest
 
-from tests.connectors.demo.portal_client import Client, page_command
+from tests.connectors.demo.portal_client import Client, page_command, small_salon
 
 
 def history(client: Client, owner: int, type_id: int = 1) -> list[tuple[str, str]]:
@@ -68,6 +71,14 @@ def test_a_deleted_lead_is_gone_with_its_history_until_it_is_restored(client: Cl
     assert first_lead(client) == id_
 
 
+def test_a_portal_dated_ahead_of_the_real_clock_changes_at_its_own_time(serve: Callable[..., Client]) -> None:
+    client = serve(small_salon(today=date(2040, 1, 2)), has_limits=False)
+    newest = max(row["DATE_MODIFY"] for row in client.walk("crm.lead.list", select=["ID", "DATE_MODIFY"]))
+    id_ = client.portal.insert_lead(TITLE="x")
+    assert client.call("crm.lead.get", id=id_)["result"]["DATE_MODIFY"] >= newest
+    assert client.call("server.time")["result"] >= newest
+
+
 def test_a_deal_that_is_won_is_closed(client: Client) -> None:
     id_ = client.portal.insert_deal(LEAD_ID=first_lead(client), OPPORTUNITY=1500)
     client.portal.update_deal(id_, STAGE_ID="WON", OPPORTUNITY="1700.50")
@@ -81,6 +92,7 @@ def test_a_deal_that_is_won_is_closed(client: Client) -> None:
 def test_offset_paging_loses_a_row_when_one_is_deleted_between_pages(client: Client) -> None:
     everything = client.walk("crm.lead.list", select=["ID"])
     client.portal.after(1, lambda: client.portal.delete_lead(int(everything[0]["ID"])), unit="pages")
+    client.call("profile")  # a request, but no page
     pages = client.batch({f"s{start}": f"crm.lead.list?order[ID]=ASC&start={start}" for start in (0, 50)})["result"]
     seen = {row["ID"] for page in pages.values() for row in page}
     assert everything[50]["ID"] not in seen

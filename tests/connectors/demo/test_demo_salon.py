@@ -203,6 +203,10 @@ def test_links_between_the_tables_hold(big: Store) -> None:
     assert set(column(big, "deal", "LEAD_ID")) <= leads
     assert set(column(big, "deal", "CONTACT_ID")) <= contacts
     assert set(column(big, "lead", "CONTACT_ID")) - {None} == contacts
+    known_since = dict(zip(column(big, "contact", "ID"), column(big, "contact", "DATE_CREATE"), strict=True))
+    lead_columns = (column(big, "lead", name) for name in ("CONTACT_ID", "STATUS_ID", "DATE_CREATE"))
+    for contact, status, created in zip(*lead_columns, strict=True):
+        assert contact is None or status == "CONVERTED" or created[:4] == "0000" or created >= known_since[contact]
     phones = dict(zip(column(big, "contact", "ID"), column(big, "contact", "PHONE"), strict=True))
     pairs = list(zip(column(big, "lead", "CONTACT_ID"), column(big, "lead", "PHONE"), strict=True))
     own = ["".join(filter(str.isdigit, row[0]["VALUE"]))[-9:] for _, row in pairs[:500] if row and _]

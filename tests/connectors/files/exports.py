@@ -52,7 +52,7 @@ def write_xlsx(path: Path, rows: Table, *, before: int = 0) -> Path:
     for down, row in enumerate(rows, start=1 + before):
         for right, value in enumerate(row, start=1):
             cell = sheet.cell(down, right)
-            cell.value = value  # type: ignore[assignment]  # the stub leaves out what a cell may hold
+            cell.value = value
             if isinstance(value, str):
                 cell.data_type = "s"
     book.save(path)

@@ -1,19 +1,25 @@
 """The files reader keeps the kit's promises: the same CRM rows as CSV in every usual spelling."""
 
 import csv
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from connectors.conformance import readers
 from connectors.conformance.crm import FakeCrm, Row
+from connectors.conformance.fake import Violation
 from connectors.conformance.readers import FakeFiles
 from connectors.conformance.suite import ReaderSuite
-from connectors.contract import Reader, Stream, Surroundings
+from connectors.contract import Chunk, Json, Reader, Stream, Surroundings
 from connectors.files import Files, Options
 from connectors.records import Record
 from connectors.text import fold
 
+States = Mapping[str, Mapping[str, Json] | None]
 HEADINGS = {
     "id": "ID",
     "created_at": "Дата создания",
@@ -41,13 +47,14 @@ class ExportedCsv(FakeFiles):
     """A list of leads exported as CSV; the separator and the encoding change from export to export."""
 
     surroundings: Surroundings
+    reader_type: type[Files] = Files
 
     def tables(self) -> tuple[str, ...]:
         return ("leads",)
 
     def reader(self, folder: Path, surroundings: Surroundings) -> Reader:
         self.surroundings = surroundings
-        return Files.open(Options(path=str(folder)), surroundings)
+        return self.reader_type.open(Options(path=str(folder)), surroundings)
 
     def write(self, crm: FakeCrm, folder: Path) -> None:
         encoding = crm.rng.choice(("utf-8", "utf-8-sig", "cp1251", "utf-16"))
@@ -90,3 +97,68 @@ class ExportedCsv(FakeFiles):
 class TestFiles(ReaderSuite):
     proves = Files
     fake = ExportedCsv
+
+
+# --- the suite is not blind -------------------------------------------------------------------------------------------
+
+
+class DigestTooEarly(Files):
+    """A file counts as read with its first rows."""
+
+    def read(self, states: States) -> Iterator[Chunk]:
+        chunks = [*super().read(states)]
+        last = {chunk.stream.name: chunk.state for chunk in chunks}
+        return iter([replace(chunk, state=last[chunk.stream.name]) for chunk in chunks])
+
+
+class ForgetsFiles(Files):
+    """What was imported is not remembered."""
+
+    def read(self, states: States) -> Iterator[Chunk]:
+        return super().read(dict.fromkeys(states))
+
+
+class DropsLastRow(Files):
+    """The last row of every piece is lost."""
+
+    def read(self, states: States) -> Iterator[Chunk]:
+        return (replace(chunk, records=chunk.records[:-1]) for chunk in super().read(states))
+
+
+class NoQuarantine(Files):
+    """Rows that cannot be read vanish."""
+
+    def read(self, states: States) -> Iterator[Chunk]:
+        return (replace(chunk, rejects=[]) for chunk in super().read(states))
+
+
+class NoLineNumbers(Files):
+    """A rejected row does not say where it stands."""
+
+    def read(self, states: States) -> Iterator[Chunk]:
+        return (replace(chunk, rejects=[replace(one, where="") for one in chunk.rejects]) for chunk in super().read(states))
+
+
+MUTANTS: dict[type[Files], tuple[str, str]] = {
+    DigestTooEarly: ("crashes", "complete"),
+    ForgetsFiles: ("reading", "no-op"),
+    DropsLastRow: ("reading", "complete"),
+    NoQuarantine: ("dirt", "rejects"),
+    NoLineNumbers: ("dirt", "rejects"),
+}
+
+
+def run_all(fake: FakeFiles, family: str, folder: Path) -> None:
+    for seed in range(30):
+        readers.run(fake, family, seed, folder / str(seed))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_fault_in_the_reader_is_caught(mutant: type[Files], tmp_path: Path) -> None:
+    class Mutant(ExportedCsv):
+        reader_type = mutant
+
+    family, check = MUTANTS[mutant]
+    with pytest.raises(Violation) as caught:
+        run_all(Mutant(), family, tmp_path)
+    assert caught.value.check == check

@@ -1,5 +1,6 @@
 """The same leads out of every format, encoding and separator that people really have."""
 
+import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import OptionError, PayloadError
-from tests.connectors.files.exports import HEADINGS, ROW, Outcome, csv_bytes, html_bytes, read, read_bytes, write_xlsx
+from connectors.people import customer_hash
+from tests.connectors.files.exports import (
+    HEADINGS,
+    ROW,
+    Outcome,
+    csv_bytes,
+    html_bytes,
+    read,
+    read_bytes,
+    surroundings,
+    write_xlsx,
+)
 
 SECOND = ("2", "15.03.2026", "Отменил запись", "", "", "1 234 567,50 ₽")
 
@@ -70,6 +82,32 @@ def test_xlsx_with_numbers_and_dates(tmp_path: Path, created: datetime | float) 
     first = (1, created, "Пришёл", "Сайт", "yandex", 1500)
     second = (2.0, datetime(2026, 3, 15), "Отменил запись", None, None, 1234567.5)
     check(read(write_xlsx(tmp_path / "leads.xlsx", [HEADINGS, first, second], before=2)))
+
+
+def rewritten(path: Path, old: bytes, new: bytes) -> Path:
+    """The workbook with other bytes in its sheet, as programs other than ours write them."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    assert old in members[sheet]
+    members[sheet] = members[sheet].replace(old, new)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_xlsx_that_states_wrong_dimensions(tmp_path: Path) -> None:
+    for dimension in (b"A1:B2", b"A1:XFD1048576"):
+        path = write_xlsx(tmp_path / "leads.xlsx", [HEADINGS, ROW, SECOND])
+        check(read(rewritten(path, b'<dimension ref="A1:F3"', b'<dimension ref="' + dimension + b'"')))
+
+
+def test_xlsx_that_writes_whole_numbers_as_floats(tmp_path: Path) -> None:
+    path = write_xlsx(tmp_path / "leads.xlsx", [(*HEADINGS, "Телефон"), (12, *ROW[1:], 111)])
+    path = rewritten(rewritten(path, b"<v>12</v>", b"<v>12.0</v>"), b"<v>111</v>", b"<v>7.9991234567E10</v>")
+    lead = read(path).leads["12"]
+    assert lead.customer_hash == customer_hash(surroundings().hash_key, phone="+79991234567")
 
 
 def test_html_under_the_name_xls(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_mapped_heading_that_is_not_there_names_the_nearest(tmp_path: Path) ->
 )
 def test_wrong_options_say_which_and_what_else(options: dict[str, object], words: str) -> None:
     with pytest.raises(OptionError) as caught:
-        check_options(Options(**{"path": "exports", **options}))  # type: ignore[arg-type]  # wrong on purpose
+        check_options(Options(**{"path": "exports", **options}))
     assert words in f"{caught.value} {caught.value.hint}"
 
 

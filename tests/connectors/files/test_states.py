@@ -82,9 +82,12 @@ def test_the_digest_comes_only_with_the_last_rows(tmp_path: Path) -> None:
     assert len(outcome.records("lead_history")) == 12_001
 
 
-def test_a_sync_stopped_anywhere_and_resumed_stores_what_an_undisturbed_one_does(tmp_path: Path) -> None:
-    place(tmp_path / "a.csv", export(*range(1, 6_001)), age=9)
-    place(tmp_path / "b.csv", export(*range(5_990, 6_010), stage="Записан"))
+def test_a_sync_stopped_anywhere_and_resumed_stores_what_an_undisturbed_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.files.importing.BATCH", 50)
+    place(tmp_path / "a.csv", export(*range(1, 130)), age=9)
+    place(tmp_path / "b.csv", export(*range(120, 140), stage="Записан"))
     whole = MemorySink()
     pull(Files.open(Options(path=str(tmp_path)), surroundings()), whole)
     n_chunks = len(read(tmp_path).chunks)
@@ -92,7 +95,7 @@ def test_a_sync_stopped_anywhere_and_resumed_stores_what_an_undisturbed_one_does
         sink = MemorySink()
         left = iter([False] * stop_after)
         reader = Files.open(Options(path=str(tmp_path)), surroundings())
-        pull(reader, sink, stop=lambda left=left: next(left, True))  # type: ignore[misc]  # a default binds the loop's value
+        pull(reader, sink, stop=lambda left=left: next(left, True))
         pull(reader, sink)
         assert content(sink, reader) == content(whole, reader)
     report = pull(reader, sink)

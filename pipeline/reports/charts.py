@@ -1,0 +1,181 @@
+"""Pictures as SVG, drawn by matplotlib, the same bytes for the same figures; one style for every output.
+
+Colours are tokens of `COLOURS`: a page replaces them by its own (`on_page`), so that one drawing serves light and dark.
+Nothing is told by colour alone: lines differ in dash, bars carry their amounts. Text stays text.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from pipeline.reports.tables import Part
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Names are those of the page's custom properties; no two values may be equal.
+COLOURS = {
+    "ink": "#1b2330",
+    "muted": "#5c6675",
+    "grid": "#e1e5ea",
+    "fact": "#0b5cad",
+    "expected": "#a35200",
+    "band": "#f3dcc4",
+    "washout": "#eef0f3",
+    "plus": "#0f766e",
+    "minus": "#b3261e",
+    "total": "#33404f",
+}
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "payback",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 12,
+    "text.parse_math": False,  # a dollar sign is money
+    "axes.unicode_minus": True,
+    "text.color": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["grid"],
+    "axes.labelcolor": COLOURS["muted"],
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "grid.color": COLOURS["grid"],
+    "grid.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
+MIN_WIDE = 600
+NAME_WIDTH, AMOUNT_WIDTH = 190, 150  # pixels beside the bars of a wide drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """One week of the series; `expected` is (mean, low, high), None where there was no launch to compare with."""
+
+    label: str
+    side: str  # pre | washout | post | left_out
+    visited: float
+    expected: tuple[float, float, float] | None
+
+
+def weekly_chart(weeks: Sequence[Week], launch_label: str, *, width: int, height: int, name: str) -> str:
+    """Visits by week with the launch line, the washout, and what was to be expected with its band."""
+    with _drawing(width, height) as (figure, axes):
+        _shade(axes, weeks)
+        expected = [(n, *week.expected) for n, week in enumerate(weeks) if week.expected is not None]
+        if expected:
+            at, mean, low, high = (list(column) for column in zip(*expected, strict=True))
+            axes.fill_between(at, low, high, color=COLOURS["band"], linewidth=0, zorder=1)
+            axes.plot(at, mean, color=COLOURS["expected"], linewidth=1.8, linestyle=(0, (4, 2.5)), zorder=3)
+        axes.plot(range(len(weeks)), [week.visited for week in weeks], color=COLOURS["fact"], linewidth=2, zorder=4,
+                  marker="o", markersize=3)  # fmt: skip
+        started = next((n for n, week in enumerate(weeks) if week.side in ("washout", "post")), len(weeks)) - 0.5
+        axes.axvline(started, color=COLOURS["ink"], linewidth=1.2, zorder=2)
+        top = max([week.visited for week in weeks] + [row[3] for row in expected] + [1.0]) * 1.18
+        axes.set_ylim(0, top)
+        axes.set_xlim(-0.7, max(len(weeks) - 0.3, 1))
+        is_right = started > len(weeks) / 2
+        axes.text(started + (-0.3 if is_right else 0.3), top, launch_label, ha="right" if is_right else "left", va="top",
+                  fontweight="bold")  # fmt: skip
+        step = max(1, -(-len(weeks) // (width // 70)))
+        ticks = list(range(step // 2, len(weeks), step))
+        axes.set_xticks(ticks, [weeks[n].label for n in ticks])
+        axes.locator_params(axis="y", nbins=4, integer=True)
+        axes.grid(axis="y")
+        return _svg(figure, name)
+
+
+def waterfall(parts: Sequence[Part], *, width: int, name: str) -> str:
+    """Parts one under the other, each bar starting where the one before ended, then their total.
+
+    A wide drawing has names and amounts beside the bars, a narrow one above them.
+    """
+    is_wide = width >= MIN_WIDE
+    with _drawing(width, (BAR_HEIGHT_WIDE if is_wide else BAR_HEIGHT) * len(parts) + 10) as (figure, axes):
+        left, right = (NAME_WIDTH, AMOUNT_WIDTH) if is_wide else (2, 2)
+        figure.subplots_adjust(left=left / width, right=1 - right / width, top=0.99, bottom=0.01)
+        ends = _steps(parts)
+        low, high = min(0, *(min(pair) for pair in ends)), max(0, *(max(pair) for pair in ends))
+        across = axes.get_yaxis_transform()
+        middle = 0.0 if is_wide else 0.24
+        for n, (part, (start, end)) in enumerate(zip(parts, ends, strict=True)):
+            colour = COLOURS["total"] if part.is_total else COLOURS["plus" if part.amount >= 0 else "minus"]
+            axes.barh(n + middle, end - start, left=start, height=0.5 if is_wide else 0.32, color=colour, zorder=3)
+            weight = "bold" if part.is_total else "normal"
+            beside = (-12 / (width - left - right), 1 + 12 / (width - left - right)) if is_wide else (0, 1)
+            sides = ("right", "left") if is_wide else ("left", "right")
+            height = n if is_wide else n - 0.2
+            axes.text(beside[0], height, part.title, ha=sides[0], va="center", fontweight=weight, transform=across)
+            axes.text(beside[1], height, part.text, ha=sides[1], va="center", fontweight="bold", transform=across)
+            axes.plot([0, 0], [n + middle - 0.32, n + middle + 0.32], color=COLOURS["muted"], linewidth=0.8, zorder=4)
+            if is_wide and n + 1 < len(parts):
+                axes.plot([end, end], [n, n + 1], color=COLOURS["muted"], linewidth=0.8, zorder=2)
+        axes.set_xlim(low, high if high > low else low + 1.0)
+        axes.set_ylim(len(parts) - 0.45, -0.55)
+        axes.axis("off")
+        return _svg(figure, name)
+
+
+def on_page(svg: str, label: str, css_class: str) -> str:
+    """A drawing for a page: its colours as the page's custom properties, a label for those who cannot see it."""
+    for token, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{token})")
+    head = f'<svg class="{css_class}" role="img" aria-label="{escape(label)}"'
+    return svg.replace("<svg", head, 1)
+
+
+def _steps(parts: Sequence[Part]) -> list[tuple[float, float]]:
+    found, reached = [], 0.0
+    for part in parts:
+        start = 0.0 if part.is_total else reached
+        reached = start + part.amount
+        found.append((start, reached))
+    return found
+
+
+def _shade(axes: "Axes", weeks: Sequence[Week]) -> None:
+    """Weeks that count on neither side."""
+    for n, week in enumerate(weeks):
+        if week.side in ("washout", "left_out"):
+            axes.axvspan(n - 0.5, n + 0.5, color=COLOURS["washout"], linewidth=0, zorder=0)
+
+
+@contextmanager
+def _drawing(width: int, height: int) -> Iterator[tuple["Figure", "Axes"]]:
+    """An empty figure of so many pixels in the house style."""
+    import matplotlib  # half a second that only a report with pictures needs
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        axes = figure.add_subplot()
+        left = 40 / width
+        figure.subplots_adjust(left=left, right=1 - 8 / width, top=1 - 6 / height, bottom=26 / height)
+        yield figure, axes
+
+
+def _svg(figure: "Figure", name: str) -> str:
+    """The drawing as it can stand inside a page: no header, links, dates or fixed size, ids of its own."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    opening, rest = text.split(">", 1)
+    text = re.sub(r' (width|height)="[^"]*"', "", opening) + ">" + rest
+    text = re.sub(r' (xlink:)?href="#', f' href="#{name}-', text)
+    text = text.replace("url(#", f"url(#{name}-")
+    return re.sub(r' id="', f' id="{name}-', text)

@@ -1,0 +1,60 @@
+"""The page as one HTML file that needs nothing else: no script, no font, no request; phone, A4, light and dark."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.reports.charts import on_page, waterfall, weekly_chart
+from pipeline.reports.page import Page, page_of
+
+FOLDER = Path(__file__).parent
+NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
+
+
+def render_html(document: Mapping[str, Any], language: str) -> str:
+    """The document as a page."""
+    page = page_of(document, language)
+    text: str = _template().render(
+        page=page,
+        say=page.numbers.words.say,
+        plural=page.numbers.count,
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        has_expected=any(week.expected for week in page.weeks),
+        weekly=_weekly(page),
+        waterfall=_waterfall(page),
+    )
+    return text
+
+
+@cache
+def _template() -> Any:
+    """Every value is escaped; an undefined name is an error, not an empty place."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _weekly(page: Page) -> Markup:
+    label = page.numbers.words.say("chart.weekly.label")
+    drawn = (
+        (weekly_chart(page.weeks, page.launch_label, width=NARROW, height=230, name="weeks-narrow"), "chart narrow"),
+        (weekly_chart(page.weeks, page.launch_label, width=WIDE, height=300, name="weeks-wide"), "chart wide"),
+    )
+    # The drawings hold figures and our own words only, both escaped by the SVG writer.
+    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))
+
+
+def _waterfall(page: Page) -> Markup | None:
+    if not page.parts:
+        return None
+    label = "; ".join(f"{part.title}: {part.text}" for part in page.parts)
+    drawn = (
+        (waterfall(page.parts, width=NARROW, name="parts-narrow"), "chart narrow"),
+        (waterfall(page.parts, width=WIDE, name="parts-wide"), "chart wide"),
+    )
+    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))

@@ -1,0 +1,137 @@
+"""The page in a terminal: the same order, short, 100 columns."""
+
+from collections.abc import Mapping
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.reports.page import Page, page_of
+from pipeline.reports.tables import Table
+
+WIDTH = 100
+N_ROWS = 8
+N_FINDINGS = 6
+VERDICT_STYLES = {
+    "pays": "bold green",
+    "works_payback_unproven": "bold cyan",
+    "does_not_pay": "bold yellow",
+    "harms": "bold red",
+    "not_enough_data": "bold",
+}
+TONES = {"good": "green", "bad": "red", "open": ""}
+
+
+def render_terminal(document: Mapping[str, Any], language: str) -> str:
+    """The document as text with ANSI styles (none where NO_COLOR is set)."""
+    page = page_of(document, language)
+    buffer = StringIO()
+    looks: dict[str, Any] = {"force_terminal": True, "color_system": "standard", "legacy_windows": False}
+    console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
+    _head(console, page)
+    _tiles(console, page)
+    _contributions(console, page)
+    _money(console, page)
+    for table in page.breakdowns:
+        _breakdown(console, page, table)
+    _trust(console, page)
+    _method(console, page)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def _head(console: Console, page: Page) -> None:
+    console.print(Text(page.title, style="bold"), Text(page.overline, style="dim"))
+    console.print(Text(" · ".join(page.facts), style="dim"))
+    console.print()
+    console.print(Text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
+    for sentence in (page.verdict.reason, *page.verdict.details):
+        console.print(Text(sentence))
+    if page.caution:
+        console.print(Text(page.caution, style="yellow"))
+
+
+def _tiles(console: Console, page: Page) -> None:
+    say = page.numbers.words.say
+    grid = _grid(*(say(f"column.{name}") for name in ("metric", "before", "now", "change", "interval")))
+    for tile in page.tiles:
+        what = tile.interval or " · ".join(tile.notes)
+        grid.add_row(
+            Text(tile.title), Text(tile.before or ""), Text(tile.value, style="bold"),
+            Text(tile.change or "", style=TONES[tile.tone]), Text(what, style="dim"),
+        )  # fmt: skip
+    console.print()
+    console.print(grid)
+    console.print(Text(say("tiles.note"), style="dim"))
+
+
+def _contributions(console: Console, page: Page) -> None:
+    if not page.parts:
+        return
+    _title(console, page.numbers.words.say("section.parts"))
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(justify="right")
+    grid.add_column()
+    for part in page.parts:
+        style = "bold" if part.is_total else ""
+        grid.add_row(Text(part.title), Text(part.text, style=style), Text(part.interval or "", style="dim"))
+    console.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def _money(console: Console, page: Page) -> None:
+    _title(console, page.numbers.words.say("section.money"))
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column(max_width=34)
+    grid.add_column(justify="right", max_width=26)
+    grid.add_column()
+    for line in page.money:
+        style = "dim" if line.is_absent else "bold" if line.is_total else ""
+        grid.add_row(Text(line.title), Text(line.value, style=style), Text(line.interval or line.note or "", style="dim"))
+    console.print(Padding(grid, (0, 0, 0, 2)))
+    if page.other_claim:
+        console.print(Text(page.other_claim, style="dim"))
+
+
+def _breakdown(console: Console, page: Page, table: Table) -> None:
+    """The biggest rows; a breakdown of one row says nothing and is left out."""
+    if len(table.rows) < 2:
+        return
+    _title(console, table.title)
+    grid = _grid(*table.columns)
+    for row in table.rows[:N_ROWS]:
+        grid.add_row(*(Text(cell) for cell in row))
+    console.print(grid)
+    n_more = len(table.rows) - N_ROWS
+    if n_more > 0:
+        console.print(Text("  " + page.numbers.count("table.more", n_more), style="dim"))
+
+
+def _trust(console: Console, page: Page) -> None:
+    _title(console, page.trust)
+    for found in page.findings[:N_FINDINGS]:
+        console.print(Padding(Text(f"{found.text} ({found.points})"), (0, 0, 0, 2)))
+    n_more = len(page.findings) - N_FINDINGS
+    if n_more > 0:
+        console.print(Text("  " + page.numbers.count("table.more", n_more), style="dim"))
+
+
+def _method(console: Console, page: Page) -> None:
+    _title(console, page.numbers.words.say("section.method"))
+    for sentence in (*page.method, page.verdict.rule):
+        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+    console.print(Text(" · ".join(f"{title}: {text}" for title, text in page.provenance), style="dim"))
+
+
+def _title(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold underline"))
+
+
+def _grid(*columns: str) -> Grid:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    for n, column in enumerate(columns):
+        grid.add_column(Text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
+    return grid

@@ -1,0 +1,125 @@
+"""The catalogues: complete, with the right plural forms and the same figures in every language."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from babel.messages.pofile import read_po
+
+from pipeline import checks, ladder, queries, reports
+from pipeline.reports.numbers import numbers_of
+from pipeline.reports.words import LANGUAGES, plain, words_of
+
+FOLDER = Path(reports.__file__).parent
+ROOT = FOLDER.parent.parent
+
+
+def catalogue(language):
+    with (FOLDER / "locale" / f"{language}.po").open("rb") as source:
+        return {message.id: message for message in read_po(source, locale=language) if message.id}
+
+
+def forms(message):
+    return message.string if isinstance(message.string, tuple) else (message.string,)
+
+
+def key_of(message):
+    return message.id[0] if isinstance(message.id, tuple) else message.id
+
+
+def sql_texts():
+    loaded = [queries.load(name) for name in queries.names("metrics")]
+    return {query.title for query in loaded} | {query.definition for query in loaded}
+
+
+def test_every_language_has_every_message():
+    keys = {language: {key_of(message) for message in catalogue(language).values()} - sql_texts() for language in LANGUAGES}
+    assert keys["ru"] == keys["en"]
+    assert len(keys["ru"]) > 200
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_is_translated_in_every_form(language):
+    n_forms = {"ru": 3, "en": 2}[language]
+    for message in catalogue(language).values():
+        assert not message.fuzzy
+        assert all(form.strip() for form in forms(message)), message.id
+        assert len(forms(message)) == (n_forms if isinstance(message.id, tuple) else 1), message.id
+
+
+def test_a_message_holds_the_same_figures_in_every_language_and_form():
+    def figures(form):
+        return {name for _, name, _, _ in Formatter().parse(form) if name}
+
+    english = {key_of(message): message for message in catalogue("en").values()}
+    for message in catalogue("ru").values():
+        if key_of(message) in english:
+            found = {frozenset(figures(form)) for form in (*forms(message), *forms(english[key_of(message)]))}
+            assert len(found) == 1, message.id
+
+
+def test_what_sql_files_say_of_themselves_is_translated():
+    russian = words_of("ru")
+    assert {text for text in sql_texts() if russian.english(text) == text} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_of_the_engine_has_words(language):
+    words = words_of(language)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").glob("*.py"))
+    reasons = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"total_indicative", "total_without_control", "break_even_inside"}
+    connectors = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "connectors").rglob("*.py"))
+    findings = set(re.findall(r'(?:Finding|\.find)\(\s*"(\w+)"', connectors)) | set(checks.names())
+    assert {"zero_inside", "margin_missing", "too_little_post", "source_appeared"} <= reasons
+    assert {"rights_shrunk", "rows_quarantined", "visits_never_closed"} <= findings
+    wanted = {f"reason.{code}" for code in reasons} | {f"finding.{code}" for code in findings}
+    wanted |= {f"verdict.{code}" for code in ladder.VerdictCode.__args__}
+    assert {key for key in wanted if not words.has(key)} == set()
+
+
+def test_every_message_a_report_asks_for_exists():
+    used = set()
+    for path in [*FOLDER.glob("*.py"), *FOLDER.glob("*.j2")]:
+        text = path.read_text(encoding="utf-8")
+        used |= set(re.findall(r'(?:say|plural|count)\(\s*"([a-z_0-9.]+)"', text))
+    assert len(used) > 60
+    assert {key for key in used if not words_of("en").has(key)} == set()
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (1, "учтена 1 неделя после запуска"), (2, "учтены 2 недели после запуска"), (5, "учтено 5 недель после запуска"),
+        (11, "учтено 11 недель после запуска"), (21, "учтена 21 неделя после запуска"), (104, "учтены 104 недели после запуска"),
+        (0, "учтено 0 недель после запуска"),
+    ],
+)  # fmt: skip
+def test_russian_plurals(n, text):
+    assert numbers_of("ru", "RUB").count("fact.post_weeks", n) == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(1, "1 lead has no source."), (2, "2 leads have no source."), (1200, "1,200 leads have no source.")])
+def test_english_plurals(n, text):
+    assert numbers_of("en", "RUB").count("finding.leads_without_source", n) == text
+
+
+def test_an_unknown_message_is_an_error_and_not_its_key():
+    with pytest.raises(KeyError, match="nothing"):
+        words_of("ru").say("nothing.of.the.kind")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Яндекс  Директ\n", "Яндекс Директ"),
+        ("\u202eabc\u200f\u0007", "abc"),
+        ("\x1b[31mred", "[31mred"),
+        ("\u200b\u200b", "—"),
+        ("", "—"),
+        ("й" * 80, "й" * 80),
+        ("й" * 81, "й" * 79 + "…"),
+    ],
+)
+def test_text_of_a_crm_is_one_safe_line(given, shown):
+    assert plain(given) == shown
