@@ -130,8 +130,10 @@ timed as (
         epoch(booked_at - created_at) // 60 as minutes
     from journeys where created_on >= $start and created_on < $end
 )
-select created_on, channel, branch, owner_id, count(*) as leads, count(*) filter (qualified_at <= created_at + $horizon) as qualified,
-    count(*) filter (b) as booked, count(*) filter (v) as visited, count(*) filter (x and not coalesce(v, false)) as no_show,
+select created_on, channel, branch, owner_id, count(*) as leads,
+    count(*) filter (qualified_at <= created_at + $horizon) as qualified,
+    count(*) filter (b) as booked, count(*) filter (v) as visited,
+    count(*) filter (x and not coalesce(v, false)) as no_show,
     count(*) filter (p) as paid, count(*) filter (v and next_visited_at <= created_at + $horizon) as repeat_visits,
     coalesce(sum(amount) filter (p), 0) as revenue, coalesce(sum(amount * amount) filter (p), 0) as revenue_sq,
     coalesce(sum(minutes) filter (b), 0) as minutes, coalesce(sum(minutes * minutes) filter (b), 0) as minutes_sq

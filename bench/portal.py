@@ -12,6 +12,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MUTATIONS = 500  # changes sent at once
+_SCRIPT = Path(sys.executable).with_name("payback")
+# The installed command; in a checkout that is not installed, what the command would run.
+PAYBACK = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-c", "from pipeline.cli import run; run()"]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Parcel:
     answer: Answer | None = None
     error: BaseException | None = None
     sent_at: float = 0.0
+    took_s: float = 0.0
     waited_s: float = 0.0
     is_accepted: bool = False  # as a whole; calls inside may still have failed
 

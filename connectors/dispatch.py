@@ -17,7 +17,7 @@ _MOST_TRIES = 5
 _MOST_REJECTIONS = 60  # in a row: with the growing pauses that is about ten minutes
 _MOST_WINDOWS = 3.0  # of the operating budget: refused for so long without one answer
 _NAP = 5.0  # a long rest is slept in naps, so that a wish to stop is heard
-_PATIENCE = 20  # accepted requests before more is asked at once again
+_PATIENCE = 10  # accepted requests before more is asked at once again
 
 
 class Wire(Protocol):
@@ -122,6 +122,7 @@ class Dispatch:
                 parcel.answer = self._wire.send(parcel.call, self._limits.timeout)
         except BaseException as error:  # carried over to the calling thread, which raises it
             parcel.error = error
+        parcel.took_s = self._clock.monotonic() - parcel.sent_at
 
     def _ready_at(self, turn: Turn) -> float:
         return max(turn.not_before, self._budgets.ready_at(turn.method))
@@ -178,10 +179,11 @@ class Dispatch:
         names = list(parcel.methods)
         answer = parcel.answer
         if answer is None:
-            # A lost answer may have been too much work for the server: ask again, and for less.
             error = parcel.error
             hint = error.hint if isinstance(error, TemporaryError) else ""
-            self._narrow(parcel)
+            # Lost late or again: it may have been too much work for the server. Lost at once, once: a torn connection.
+            if parcel.took_s > self._limits.timeout / 2 or any(turn.n_failures for turn, _ in parcel.parts):
+                self._narrow(parcel)
             return dict.fromkeys(names, Reply(None, Ruling(Verdict.RETRY, str(error), hint)))
         ruling = self.connector.verdict(answer)
         parcel.is_accepted = ruling.verdict is Verdict.OK

@@ -25,7 +25,6 @@ class KeysetWalk:
     """
 
     def __init__(self, connector: Connector, stream: Stream, ledger: Ledger, base: Callable[[], datetime], *, full: bool) -> None:
-        stored = ledger.sink.state(stream) or {}
         self.stream = stream
         self.has_changed = False  # since the state was last asked for
         self._connector = connector
@@ -33,8 +32,8 @@ class KeysetWalk:
         self._base = base
         self._live: set[Chain] = set()
         self._is_open = True  # until the walk (not its sweep) is complete
-        self._top = int(stored.get("after", 0))
-        self._stored: Mapping[str, Json] = {"after": self._top} if full else stored
+        self._stored: Mapping[str, Json] = {} if full else ledger.sink.state(stream) or {}
+        self._top = int(self._stored.get("after", 0))
         self._began = _moment(self._stored.get("began"))
         self._since = _moment(self._stored.get("since"))
         self._window = _moment(self._stored.get("window"))

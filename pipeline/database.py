@@ -1,6 +1,7 @@
 """What the warehouse asks of a database. One module a database (`on_duckdb`, `on_postgresql`) answers it; everything
 else about the warehouse is written once, in SQL that runs on all of them."""
 
+from array import array
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -44,6 +45,10 @@ class Database(Protocol):
 
     def columns(self, connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
         """The rows of a query by column; see `plain` for the types."""
+        ...
+
+    def numbers(self, connection: Connection, sql: str, parameters: Parameters) -> "array[int]":
+        """The integers of a query of one column, 8 bytes each, however many."""
         ...
 
 

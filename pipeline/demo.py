@@ -17,8 +17,8 @@ from pipeline.run import run_nightly
 from pipeline.settings import Settings, load_settings
 
 MARGIN = 0.6
-ONE_OFF = 150_000.0
-MONTHLY = 40_000.0
+ONE_OFF = 120_000.0
+MONTHLY = 25_000.0
 LEADS_PER_WEEK = 160.0  # two years of it fit into the portal's bucket of requests: no waiting
 
 

@@ -7,6 +7,7 @@ it, and whoever finds it taken tries again until a deadline.
 import re
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -152,9 +153,13 @@ class OnDuckDB:
         return int(connection.execute(text(sql), parameters).scalar_one())
 
     def columns(self, connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
-        compiled = text(sql).compile(dialect=connection.dialect)
-        values = [parameters[name] for name in getattr(compiled, "positiontup", None) or ()]
-        return plain(_raw(connection).sql(str(compiled), params=values).to_arrow_table())
+        return plain(_fetched(connection, sql, parameters))
+
+    def numbers(self, connection: Connection, sql: str, parameters: Parameters) -> "array[int]":
+        found = array("q")
+        for block in _fetched(connection, sql, parameters).column(0).chunks:
+            found.frombytes(block.cast(pa.int64()).to_numpy().tobytes())
+        return found
 
     def _engine(self, *, write: bool) -> Engine:
         return create_engine("duckdb://", creator=lambda: self._open(write), poolclass=NullPool, hide_parameters=True)
@@ -240,6 +245,12 @@ def _holder(error: Exception) -> str | None:
         process = re.search(r"\(PID (\d+)\)", message)
         return f"process {process[1]}" if process else "another process"
     return "another thread of this process" if "file handle conflict" in message else None
+
+
+def _fetched(connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
+    compiled = text(sql).compile(dialect=connection.dialect)
+    values = [parameters[name] for name in getattr(compiled, "positiontup", None) or ()]
+    return _raw(connection).sql(str(compiled), params=values).to_arrow_table()
 
 
 def _raw(connection: Connection) -> duckdb.DuckDBPyConnection:

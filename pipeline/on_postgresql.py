@@ -2,6 +2,7 @@
 
 import io
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from pipeline.database import Parameters, plain
 from pipeline.errors import WarehouseError
 
 _ONE_WRITER = 7_290_283_225  # "PAYBACK" on a phone's keys: the advisory lock that makes writers take turns
+_BLOCK = 50_000  # rows that the server sends at a time
 _CSV = csv.WriteOptions(include_header=False, quoting_style="all_valid")  # unquoted and empty: null
 
 _ARROW_BY_OID = {
@@ -88,6 +90,13 @@ class OnPostgreSQL:
         values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(kinds)
         arrays = [_array(column, kind) for column, kind in zip(values, kinds, strict=True)]
         return plain(pa.table(arrays, names=list(result.keys())))
+
+    def numbers(self, connection: Connection, sql: str, parameters: Parameters) -> "array[int]":
+        found = array("q")
+        streamed = connection.execution_options(stream_results=True).execute(text(sql), parameters)
+        for block in streamed.partitions(_BLOCK):
+            found.extend(row[0] for row in block)
+        return found
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +24,6 @@ _Reject = tuple[str | None, str, str, str]  # key, column, reason, location
 _Rejects = dict[_Reject, None]  # a set that keeps its order
 _TICK = timedelta(microseconds=1)
 _STAMP = "CAST(:seen_at AS TIMESTAMP), CAST(:run_id AS TEXT)"
-_BLOCK = 50_000  # keys fetched at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +220,17 @@ class WarehouseSink:
             key, table = stream.record.KEY[-1], stream.record.TABLE
             deleted = f"SELECT {key} AS ended_key, MAX(seen_at) AS ended_at FROM {table} WHERE {condition} AND is_deleted"
             ended = f"{deleted} GROUP BY {key}"  # few: a join with them is cheaper than the newest version of every key
-            live = array("q")
+            keys = (
+                f"SELECT DISTINCT CAST({key} AS BIGINT) AS number FROM {table} LEFT JOIN ({ended}) AS e ON e.ended_key = {key} "
+                f"WHERE {condition} AND (e.ended_at IS NULL OR seen_at > e.ended_at) ORDER BY number"
+            )
             with self._database.reading() as connection:
                 self._learn(connection, stream)
-                result = connection.execute(
-                    text(
-                        f"SELECT DISTINCT CAST({key} AS BIGINT) FROM {table} LEFT JOIN ({ended}) AS e ON e.ended_key = {key} "
-                        f"WHERE {condition} AND (e.ended_at IS NULL OR seen_at > e.ended_at)"
-                    ),
-                    parameters,
-                )
-                for block in result.partitions(_BLOCK):
-                    live.extend(row[0] for row in block)
-            known = {int(row[0]) for row in self._quarantined[stream.name] if row[0] and row[0].isdigit()}
-            self._live[stream.name] = array("q", sorted(known.union(live) if known else live))
+                live = self._database.numbers(connection, keys, parameters)
+            unread = sorted({int(row[0]) for row in self._quarantined[stream.name] if row[0] and row[0].isdigit()})
+            if unread:
+                live = array("q", (number for number, _ in groupby(merge(live, unread))))
+            self._live[stream.name] = live
         return self._live[stream.name]
 
 

@@ -32,6 +32,11 @@ class PostgresTestServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
+    def drop(self, url: str) -> None:
+        """Remove a database, or stopping the server would write hundreds of them to disk."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresTestServer]:
@@ -64,13 +69,22 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def new_warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def new_warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Gives the URL of one more empty warehouse, without tables, on the test's engine."""
     if engine == "duckdb":
         numbers = itertools.count(1)
-        return lambda: f"duckdb:///{tmp_path / f'warehouse_{next(numbers)}.duckdb'}"
+        yield lambda: f"duckdb:///{tmp_path / f'warehouse_{next(numbers)}.duckdb'}"
+        return
     server: PostgresTestServer = request.getfixturevalue("postgresql_server")
-    return server.new_database
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(server.new_database())
+        return made[-1]
+
+    yield make
+    for url in made:
+        server.drop(url)
 
 
 @pytest.fixture(scope="session")
@@ -90,12 +104,15 @@ def migrated_database(postgresql_server: PostgresTestServer) -> str:
 
 
 @pytest.fixture
-def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def warehouse_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a warehouse of its own for the test, with its tables and without rows, on each engine."""
     if engine == "duckdb":
-        return f"duckdb:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'warehouse.duckdb')}"
+        yield f"duckdb:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'warehouse.duckdb')}"
+        return
     server: PostgresTestServer = request.getfixturevalue("postgresql_server")
-    return server.new_database(request.getfixturevalue("migrated_database"))
+    url = server.new_database(request.getfixturevalue("migrated_database"))
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from connectors.contract import Deletes, Stream, Walk
 
 
 def completeness(fake: FakeWire, seed: int) -> Stand:
-    """A full export stores every row once, right in every field, whatever gaps and ties; a second sync adds nothing."""
+    """A full export stores every row once, right in every field, whatever gaps and ties; once more, it adds nothing."""
     stand = small_stand(fake, seed, "completeness")
     stand.fill()
     report = stand.pull()
@@ -17,6 +17,7 @@ def completeness(fake: FakeWire, seed: int) -> Stand:
     nothing_recovered(report)
     few_requests(stand)
     nothing_new(stand.quiet_pull())
+    nothing_new(stand.pull(full=True))
     truth.content()
     paced(stand)
     return stand

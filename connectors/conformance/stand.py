@@ -148,11 +148,11 @@ class Stand:
 
     # --- pulling ----------------------------------------------------------------------------------------------------
 
-    def pull(self, *, stop: Callable[[], bool] | None = None) -> SyncReport:
+    def pull(self, *, full: bool = False, stop: Callable[[], bool] | None = None) -> SyncReport:
         """One sync. Whatever is logged or raised is kept in `said`."""
         self.sink.n_this_life = 0
         with Listener(self.said):
-            report = engine.pull(self.connector, self.sink, wire=self.wire, clock=self.clock, stop=stop)
+            report = engine.pull(self.connector, self.sink, wire=self.wire, clock=self.clock, full=full, stop=stop)
         self.said.append(repr(report))
         return report
 

@@ -132,7 +132,9 @@ def paced(stand: Stand) -> None:
 
 def flat(stand: Stand) -> None:
     """Rows are handed over with each answer, and the state stays small: memory does not grow with the CRM."""
-    most = stand.connector.limits.pack * stand.crm.page
+    # Dictionaries may come in one piece.
+    longest = max(stand.crm.page, *(len(stand.crm.live(one.name)) for one in stand.streams if one.walk is Walk.WHOLE))
+    most = stand.connector.limits.pack * longest
     if stand.sink.most_rows > most:
         raise Violation("memory", f"{stand.sink.most_rows} rows were kept for one commit, a request brings {most} at most")
     if max(map(len, stand.sink.states_seen), default=0) > 8_000:

@@ -93,7 +93,7 @@ class CsvTable:
                 is_runaway = len(lines.taken) > 1
                 fault = _QUOTE if is_runaway else _LONG
             number, taken = lines.number - len(lines.taken) + 1, lines.taken
-            fault = fault or self._miscounted(cells)
+            fault = fault or self._miscounted(cells) or (_QUOTE if lines.is_ended else "")
             if len(taken) > 1 and (fault or self._is_glued(taken)):
                 fault = _QUOTE
                 lines.take_back()
@@ -174,6 +174,7 @@ class _Lines:
         self.number = 0  # of the line given last
         self.taken: list[str] = []  # the lines of the present row
         self._size = 0
+        self.is_ended = False  # whether the present row asked for lines beyond the end
 
     @property
     def is_pending(self) -> bool:
@@ -198,13 +199,16 @@ class _Lines:
             if len(line) == LINE_LIMIT and not line.endswith(_ENDS):
                 while (rest := readline(LINE_LIMIT)) and not rest.endswith(_ENDS):
                     pass
-            yield line
+            yield line if line.endswith(_ENDS) or len(line) == LINE_LIMIT else line + "\n"  # the last line may lack its end
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._fresh())
+        line = self._again.popleft() if self._again else next(self._fresh(), "")
+        if not line:
+            self.is_ended = True
+            raise StopIteration
         self.number += 1
         self.taken.append(line)
         self._size += len(line)
@@ -214,7 +218,7 @@ class _Lines:
 
     def begin(self) -> None:
         """A new row starts."""
-        self.taken, self._size = [], 0
+        self.taken, self._size, self.is_ended = [], 0, False
 
     def put_back(self, lines: list[str]) -> None:
         """Give these lines, the last ones given, once more."""

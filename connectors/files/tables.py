@@ -12,6 +12,7 @@ from connectors.errors import PayloadError
 
 CELL_LIMIT = 1_000_000  # characters; no CRM field holds more, and a damaged file can pretend to
 BLOCK = 1 << 20
+KEPT_LIMIT = 100 << 20  # bytes, roughly
 
 Score = Callable[[Sequence[str]], int]  # how many of these cells are headings we know
 
@@ -37,6 +38,31 @@ class Table(Protocol):
         ...
 
 
+class KeptTable:
+    """A table whose format is slow to read: unless it is large, its rows are kept for the next walk."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.headings, self.unit, self.serial_origin = table.headings, table.unit, table.serial_origin
+        self._kept: list[Row] | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """As `Table.rows`."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[Row] | None = []
+        size = 0
+        for row in self._table.rows():
+            if kept is not None:
+                kept.append(row)
+                size += sum(map(len, row.cells)) + 50 * len(row.cells)
+                if size > KEPT_LIMIT:
+                    kept = None
+            yield row
+        self._kept = kept
+
+
 def open_table(path: Path, name: str, *, encoding: str | None, delimiter: str | None, score: Score) -> Table:
     """The table in a file. Raises PayloadError naming the file when it holds none we can read."""
     # Each format brings its own slow import.
@@ -47,7 +73,7 @@ def open_table(path: Path, name: str, *, encoding: str | None, delimiter: str | 
     if head.startswith(b"PK\x03\x04"):
         from connectors.files.sheet import SheetTable
 
-        return SheetTable(path, name)
+        return KeptTable(SheetTable(path, name))
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise PayloadError(
             f"{name} is an old binary or password-protected Excel file", hint="save it as .xlsx without a password"
@@ -61,7 +87,7 @@ def open_table(path: Path, name: str, *, encoding: str | None, delimiter: str | 
     if start.startswith(("<html", "<!doctype", "<table", "<meta", "<head", "<body", "<style", "<!--")):
         from connectors.files.html import HtmlTable
 
-        return HtmlTable(path, name, encoding)
+        return KeptTable(HtmlTable(path, name, encoding))
     if start.count("\0") * 4 > len(start):
         raise PayloadError(f"{name} is no text in a known encoding", hint='if it is UTF-16, set encoding = "utf-16-le"')
     from connectors.files.csvtext import CsvTable

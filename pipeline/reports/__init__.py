@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -
         half.write_bytes(text.encode("utf-8"))
         half.replace(path)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise ConfigError(
             f"cannot write the report to {path} ({error.strerror or type(error).__name__})",
             hint="name a folder you may write to with --out, and see that the disk is not full",

@@ -33,6 +33,8 @@ def reason(numbers: Numbers, found: Mapping[str, Json]) -> str:
     """Why a rule fired: `{"code", "figures"}` of the document as a sentence. Raises KeyError for a code without words."""
     code, raw = found["code"], found["figures"]
     figures = {name: _WRITTEN[name](numbers, value) for name, value in raw.items() if value is not None and name in _WRITTEN}
+    if raw.get("low") is not None and raw.get("high") is not None:
+        figures["range"] = numbers.money_interval(raw, is_signed=False)
     key = f"reason.{code}"
     if code == "too_little_post":
         limits = {"min_weeks": numbers.whole(MIN_WEEKS), "min_visits": numbers.whole(MIN_VISITS)}
@@ -85,7 +87,7 @@ def power(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
 def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     """What each unit of money spent brought back: 1 + ROI, for people who do not think in percent."""
     roi = (document["money"] or {}).get("roi")
-    if roi is None:
+    if roi is None or roi["estimate"] < -1:  # nothing came back: the verdict says it better
         return None
     back = {end: numbers.full_money(1 + roi[end], digits=2) for end in ("estimate", "low", "high")}
     return numbers.words.say(
@@ -97,12 +99,12 @@ def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None
 
 
 def missing(numbers: Numbers, document: Mapping[str, Json], figure: str) -> str:
-    """Why a figure of money is absent, as `no data: ...`."""
+    """Why a figure of money is absent."""
     if document["money"] is None:
         code = "refused" if document["rung"]["code"] == "R0" else "withheld"
     else:
         code = document["money"]["missing"].get(figure, "unmeasured")
-    return numbers.words.say("none.because", reason=numbers.words.say(f"missing.{code}"))
+    return numbers.words.say(f"missing.{code}")
 
 
 def finding(numbers: Numbers, found: Mapping[str, Json]) -> str:

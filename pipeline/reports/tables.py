@@ -112,7 +112,7 @@ def _benefit_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[L
     for name in ("incremental_revenue", "incremental_profit"):
         amount = money.get(name)
         if amount is None:
-            yield Line(say(f"money.{name}"), sentences.missing(numbers, document, name), is_absent=True)
+            yield _absent(numbers, document, name)
             continue
         note = None
         if name == "incremental_profit":
@@ -148,6 +148,13 @@ def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line
         yield Line(say("money.cost"), numbers.money(money["cost"]), note=sentences.window(numbers, document), is_total=True)
 
 
+def _absent(numbers: Numbers, document: Mapping[str, Json], figure: str, *, is_total: bool = False) -> Line:
+    """A figure of money that is not there, and why."""
+    say = numbers.words.say
+    title = say("money.payback" if figure == "payback_months" else f"money.{figure}")
+    return Line(title, say("none"), note=sentences.missing(numbers, document, figure), is_total=is_total, is_absent=True)
+
+
 def _cost_line(numbers: Numbers, key: str, text: str | None, note: str | None = None) -> Line:
     title = numbers.words.say(key)
     if text is None:
@@ -158,20 +165,18 @@ def _cost_line(numbers: Numbers, key: str, text: str | None, note: str | None = 
 def _result_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line]:
     say, money = numbers.words.say, document["money"] or {}
     net, roi = money.get("net"), money.get("roi")
-    yield (
-        Line(say("money.net"), sentences.missing(numbers, document, "net"), is_total=True, is_absent=True)
-        if net is None
-        else Line(say("money.net"), numbers.money(net["estimate"], is_signed=True), numbers.money_interval(net), is_total=True)
-    )
+    if net is None:
+        yield _absent(numbers, document, "net", is_total=True)
+    else:
+        yield Line(say("money.net"), numbers.money(net["estimate"], is_signed=True), numbers.money_interval(net), is_total=True)
     if roi is None:
-        yield Line(say("money.roi"), sentences.missing(numbers, document, "roi"), is_total=True, is_absent=True)
+        yield _absent(numbers, document, "roi", is_total=True)
     else:
         ends = numbers.interval(numbers.ratio(roi["low"]), numbers.ratio(roi["high"]))
         yield Line(say("money.roi"), numbers.ratio(roi["estimate"]), ends, is_total=True)
     payback = sentences.payback(numbers, document)
     if payback is None:
-        absent = sentences.missing(numbers, document, "payback_months")
-        yield Line(say("money.payback"), absent, is_total=True, is_absent=True)
+        yield _absent(numbers, document, "payback_months", is_total=True)
     else:
         note = say("payback.p_never", p=numbers.probability(money["p_never_pays_back"]))
         yield Line(say("money.payback"), payback, sentences.payback_interval(numbers, document), note, is_total=True)

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.reports.numbers import NBSP
 from pipeline.reports.page import Page, page_of
 from pipeline.reports.tables import Table
 
@@ -22,6 +23,8 @@ VERDICT_STYLES = {
     "harms": "bold red",
     "not_enough_data": "bold",
 }
+# rich breaks lines at no-break spaces too: they travel as a letter of the private use area.
+GLUE = "\ue000"
 TONES = {"good": "green", "bad": "red", "open": ""}
 
 
@@ -39,18 +42,19 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
         _breakdown(console, page, table)
     _trust(console, page)
     _method(console, page)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+    text = buffer.getvalue().replace(GLUE, NBSP)
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def _head(console: Console, page: Page) -> None:
-    console.print(Text(page.title, style="bold"), Text(page.overline, style="dim"))
-    console.print(Text(" · ".join(page.facts), style="dim"))
+    console.print(_text(page.title, style="bold"), _text(page.overline, style="dim"))
+    console.print(_text(" · ".join(page.facts), style="dim"))
     console.print()
-    console.print(Text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
+    console.print(_text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
     for sentence in (page.verdict.reason, *page.verdict.details):
-        console.print(Text(sentence))
+        console.print(_text(sentence))
     if page.caution:
-        console.print(Text(page.caution, style="yellow"))
+        console.print(_text(page.caution, style="yellow"))
 
 
 def _tiles(console: Console, page: Page) -> None:
@@ -59,12 +63,12 @@ def _tiles(console: Console, page: Page) -> None:
     for tile in page.tiles:
         what = tile.interval or " · ".join(tile.notes)
         grid.add_row(
-            Text(tile.title), Text(tile.before or ""), Text(tile.value, style="bold"),
-            Text(tile.change or "", style=TONES[tile.tone]), Text(what, style="dim"),
+            _text(tile.title), _text(tile.before or ""), _text(tile.value, style="bold"),
+            _text(tile.change or "", style=TONES[tile.tone]), _text(what, style="dim"),
         )  # fmt: skip
     console.print()
     console.print(grid)
-    console.print(Text(say("tiles.note"), style="dim"))
+    console.print(_text(say("tiles.note"), style="dim"))
 
 
 def _contributions(console: Console, page: Page) -> None:
@@ -77,7 +81,7 @@ def _contributions(console: Console, page: Page) -> None:
     grid.add_column()
     for part in page.parts:
         style = "bold" if part.is_total else ""
-        grid.add_row(Text(part.title), Text(part.text, style=style), Text(part.interval or "", style="dim"))
+        grid.add_row(_text(part.title), _text(part.text, style=style), _text(part.interval or "", style="dim"))
     console.print(Padding(grid, (0, 0, 0, 2)))
 
 
@@ -89,10 +93,10 @@ def _money(console: Console, page: Page) -> None:
     grid.add_column()
     for line in page.money:
         style = "dim" if line.is_absent else "bold" if line.is_total else ""
-        grid.add_row(Text(line.title), Text(line.value, style=style), Text(line.interval or line.note or "", style="dim"))
+        grid.add_row(_text(line.title), _text(line.value, style=style), _text(line.interval or line.note or "", style="dim"))
     console.print(Padding(grid, (0, 0, 0, 2)))
     if page.other_claim:
-        console.print(Text(page.other_claim, style="dim"))
+        console.print(_text(page.other_claim, style="dim"))
 
 
 def _breakdown(console: Console, page: Page, table: Table) -> None:
@@ -102,36 +106,40 @@ def _breakdown(console: Console, page: Page, table: Table) -> None:
     _title(console, table.title)
     grid = _grid(*table.columns)
     for row in table.rows[:N_ROWS]:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(_text(cell) for cell in row))
     console.print(grid)
     n_more = len(table.rows) - N_ROWS
     if n_more > 0:
-        console.print(Text("  " + page.numbers.count("table.more", n_more), style="dim"))
+        console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
 
 
 def _trust(console: Console, page: Page) -> None:
     _title(console, page.trust)
     for found in page.findings[:N_FINDINGS]:
-        console.print(Padding(Text(f"{found.text} ({found.points})"), (0, 0, 0, 2)))
+        console.print(Padding(_text(f"{found.text} ({found.points})"), (0, 0, 0, 2)))
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
-        console.print(Text("  " + page.numbers.count("table.more", n_more), style="dim"))
+        console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
 
 
 def _method(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.method"))
     for sentence in (*page.method, page.verdict.rule):
-        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
-    console.print(Text(" · ".join(f"{title}: {text}" for title, text in page.provenance), style="dim"))
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    console.print(_text(" · ".join(f"{title}: {text}" for title, text in page.provenance), style="dim"))
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(text.replace(NBSP, GLUE), style=style)
 
 
 def _title(console: Console, text: str) -> None:
     console.print()
-    console.print(Text(text, style="bold underline"))
+    console.print(_text(text, style="bold underline"))
 
 
 def _grid(*columns: str) -> Grid:
     grid = Grid(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for n, column in enumerate(columns):
-        grid.add_column(Text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
+        grid.add_column(_text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
     return grid

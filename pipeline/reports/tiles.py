@@ -87,9 +87,9 @@ def _value(numbers: Numbers, metric: Mapping[str, Json], side: str) -> str | Non
 
 
 def _no_effect(numbers: Numbers, document: Mapping[str, Json]) -> str:
-    if document["rung"]["code"] == "R0":
-        return numbers.words.say("none.because", reason=numbers.words.say("missing.refused"))
-    return numbers.words.say("none.because", reason=numbers.words.say("missing.nothing_to_compare"))
+    """Why a figure stands without a change."""
+    code = "refused" if document["rung"]["code"] == "R0" else "nothing_to_compare"
+    return numbers.words.say("no_change", reason=numbers.words.say(f"missing.{code}"))
 
 
 def _profit(numbers: Numbers, document: Mapping[str, Json]) -> Tile:

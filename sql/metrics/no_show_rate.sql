@@ -5,7 +5,7 @@
 --   within the horizon visited; cancelled and open visits stand apart.
 select
     created_on, channel, branch, owner_id,
-    count(case when no_show_hours <= :horizon_hours then 1 end) as numerator,
+    count(case when no_show_hours <= :horizon_hours and not coalesce(visited_hours <= :horizon_hours, false) then 1 end) as numerator,
     count(case when visited_hours <= :horizon_hours or no_show_hours <= :horizon_hours then 1 end) as denominator
 from journeys
 where created_on >= :start and created_on < :end

@@ -1,6 +1,7 @@
 """The engine against a small CRM on a virtual clock: what is stored, how many requests it took, and what survives faults."""
 
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from math import ceil
 import pytest
 
 from connectors import engine
-from connectors.contract import Answer, Landing, Limits, Stream, SyncReport
+from connectors.contract import Answer, Call, Deletes, Landing, Limits, Stream, SyncReport
 from connectors.errors import AccessError, PayloadError, TemporaryError
 from connectors.memory import MemorySink
 from tests.connectors.packed_crm import (
@@ -25,6 +26,7 @@ from tests.connectors.packed_crm import (
     BareSink,
     Crm,
     PackedCrm,
+    Row,
     VirtualClock,
     VirtualWire,
     unpacked,
@@ -131,6 +133,12 @@ def test_unevenly_gapped_ids_are_still_read_with_full_requests() -> None:
     assert report.n_requests <= 3 * 51_000 / 2500
 
 
+def test_a_dense_export_takes_the_floor_and_two_more() -> None:
+    bench, sink = _bare(BITRIX_LIKE, range(1, 100_001))
+    report = engine.pull(bench.connector, sink, wire=bench.wire, clock=bench.clock)
+    assert report.n_requests == 100_000 // 2500 + 2  # the opening and the closing count
+
+
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_requests_without_packing_stay_near_the_floor(parallel: int) -> None:
     bench = Bench(replace(unpacked(BITRIX_LIKE), parallel=parallel))
@@ -138,6 +146,31 @@ def test_requests_without_packing_stay_near_the_floor(parallel: int) -> None:
     report = bench.pull()
     bench.check()
     assert report.n_requests <= ceil(10_000 / 50) + 3 + 3
+
+
+def test_more_requests_go_in_flight_while_answers_take_long() -> None:
+    bench = Bench(replace(SMALL, parallel=4))
+    bench.crm.fill("tickets", range(1, 500))
+    meeting = threading.Condition()
+    inside: list[int] = [0]
+    most: list[int] = [0]
+
+    class CrowdedWire(VirtualWire):
+        """Answers once three requests have met, or after a while."""
+
+        def send(self, call: Call, timeout: float) -> Answer:
+            with meeting:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                meeting.notify_all()
+                meeting.wait_for(lambda: most[0] >= 3, 0.2)
+                inside[0] -= 1
+            return super().send(call, timeout)
+
+    bench.wire = CrowdedWire(bench.crm, bench.clock)
+    bench.pull()
+    bench.check()
+    assert 3 <= most[0] <= 4
 
 
 def test_streams_share_their_first_request() -> None:
@@ -235,6 +268,16 @@ def test_a_window_starts_before_the_previous_walk_began_by_the_servers_clock() -
     bench.crm.edit("tickets", 30, "won")
     bench.clock.sleep(3600)
     engine.pull(bench.connector, bench.sink, wire=bench.wire, clock=ours)
+    bench.check()
+
+
+def test_an_edit_that_was_stamped_earlier_than_it_could_be_seen_is_found() -> None:
+    bench = Bench(SMALL)
+    bench.crm.fill("tickets", range(1, 60))
+    bench.pull()
+    bench.crm.tables["tickets"].rows[30] = Row(30, START - timedelta(minutes=50), "won")
+    bench.later()
+    bench.pull()
     bench.check()
 
 
@@ -338,16 +381,43 @@ def test_the_state_stays_small() -> None:
 
 def test_a_resumed_export_also_finds_what_changed_since_it_began() -> None:
     bench = Bench(SMALL)
-    bench.crm.fill("tickets", range(1, 100))
+    bench.crm.fill("tickets", range(1, 300))
     bench.sink.deadly = (4, "after")
     with pytest.raises(Death):
         bench.pull()
     bench.sink.deadly = None
     bench.later(72)
-    for key in range(1, 100, 7):
+    for key in range(1, 300, 7):
         bench.crm.edit("tickets", key, "won")
-    bench.pull()
+    bench.later(72)
+    report = bench.pull()
     bench.check()
+    assert report.streams["tickets"].received < 299
+
+
+def test_a_closing_count_that_was_cut_off_is_made_up_for() -> None:
+    forever = replace(TICKETS, deletes=Deletes.NONE)
+    bench = Bench(SMALL, (forever,))
+    bench.crm.fill("tickets", range(1, 200, 2))
+    number = 0
+
+    def late(n: int) -> None:
+        nonlocal number
+        number = n
+        if n == 3:
+            bench.crm.add("tickets", 2, modified_at=START - timedelta(days=5))  # in a range that is already read
+        if any(params.get("count") for _, params in bench.wire.calls[-1].params["calls"].values()) and n > 3:
+            raise Death
+
+    bench.wire.before = late
+    with pytest.raises(Death):
+        bench.pull()
+    assert len(bench.sink.rows(forever)) == 100
+    bench.wire.before = lambda n: None
+    report = bench.pull()
+    bench.check()
+    assert report.streams["tickets"].recovered == 1
+    assert bench.pull().n_requests == 1  # nothing can be deleted: no closing count at night
 
 
 def test_stop_ends_early_and_the_next_pull_goes_on() -> None:
@@ -393,8 +463,9 @@ def test_a_failed_call_inside_a_pack_is_asked_again(fault: str) -> None:
     bench = Bench(replace(SMALL, budget_s=480.0), ALL)
     _small_world(bench)
     bench.crm.inner_fault = lambda name, params: fault if rng.random() < 0.05 else None
-    bench.pull()
+    report = bench.pull()
     bench.check()
+    assert report.findings == []  # the closing count had nothing to mend
     bench.later()
     assert sum(line.appended for line in bench.pull().streams.values()) == 0
 
@@ -423,6 +494,18 @@ def test_a_fault_that_stays_ends_in_a_temporary_error_after_five_tries() -> None
     bench.check()
 
 
+def test_a_server_that_always_fails_somewhere_is_read_as_long_as_pages_come() -> None:
+    bench = Bench(SMALL)
+    bench.crm.fill("tickets", range(1, 120))
+    bench.pull()
+    bench.later()
+    for key in range(1, 120):
+        bench.crm.edit("tickets", key, "won")
+    bench.crm.inner_fault = lambda name, params: "broken" if name == "c2" else None
+    assert bench.pull().n_retries > 5
+    bench.check()
+
+
 def test_no_network_gives_up_soon() -> None:
     bench = Bench(SMALL, with_probe=True)
     bench.wire.faults = dict.fromkeys(range(500), TemporaryError("no network"))
@@ -443,6 +526,17 @@ def test_a_server_that_cannot_cope_with_much_is_asked_for_less() -> None:
     bench.pull()
     bench.check()
     assert max(bench.wire.sizes[4:]) <= 25
+
+
+@pytest.mark.parametrize(("pause", "most"), [(0.1, 50), (70.0, 25)])
+def test_a_request_that_timed_out_is_asked_again_smaller(pause: float, most: int) -> None:
+    bench = Bench(BITRIX_LIKE)
+    bench.crm.fill("tickets", range(1, 10_001))
+    bench.wire.faults = {2: TemporaryError("the connection was reset")}
+    bench.wire.before = lambda n: bench.clock.sleep(pause) if n == 2 else None
+    bench.pull()
+    bench.check()
+    assert max(bench.wire.sizes[3:]) == most
 
 
 def test_somebody_else_spends_the_same_limit() -> None:
@@ -494,6 +588,15 @@ def test_an_exhausted_budget_waits_for_the_reset_and_goes_on() -> None:
     bench.crm.inner_fault = lambda name, params: "budget" if 20 < bench.clock.elapsed - 3 < 90 or bench.wire.n == 3 else None
     bench.pull()
     bench.check()
+
+
+def test_refusals_with_answers_between_are_tried_again_soon() -> None:
+    bench = Bench(replace(SMALL, budget_s=480.0))
+    bench.crm.fill("tickets", range(1, 200))
+    bench.crm.inner_fault = lambda name, params: "budget" if bench.wire.n in (3, 5, 7, 9) else None
+    bench.pull()
+    bench.check()
+    assert bench.clock.elapsed < 20  # no rest until the reset, which is 100 s away
 
 
 def test_a_method_out_of_budget_is_refused_a_few_times_at_most() -> None:
@@ -583,6 +686,32 @@ def test_rights_that_shrank_much_stop_the_hunt() -> None:
     bench.check()
     assert [(one.code, one.severity, one.n) for one in report.findings] == [("rights_shrunk", "error", 99)]
     assert report.n_requests <= 3
+
+
+def test_rights_that_shrank_are_not_masked_by_rows_that_appear() -> None:
+    bench = Bench(SMALL)
+    bench.crm.fill("tickets", range(2, 402, 2))
+    bench.pull()
+    bench.later()
+    for key in range(2, 92, 2):
+        bench.crm.tables["tickets"].rows[key].is_hidden = True
+    for key in range(201, 261, 2):
+        bench.crm.add("tickets", key, modified_at=START - timedelta(days=30))
+    report = bench.pull()
+    bench.check()
+    told = {(one.code, one.severity, one.n) for one in report.findings}
+    assert told == {("rights_shrunk", "error", 45), ("rows_recovered", "warning", 30)}
+
+
+def test_an_old_row_above_all_keys_known_is_found_once_it_may_be_seen() -> None:
+    bench = Bench(SMALL)
+    bench.crm.fill("tickets", range(1, 60))
+    bench.crm.tables["tickets"].rows[59].is_hidden = True
+    bench.pull()
+    bench.later()
+    bench.crm.tables["tickets"].rows[59].is_hidden = False
+    bench.pull()
+    bench.check()
 
 
 def test_a_row_the_list_forgets_and_the_crm_still_has_is_kept() -> None:

@@ -67,6 +67,15 @@ def test_rejections_cut_the_rate_and_acceptance_brings_it_back() -> None:
     assert _per_second(bucket, clock, 10) == pytest.approx(2.0, rel=0.01)
 
 
+def test_while_somebody_else_spends_there_are_no_bursts() -> None:
+    clock = VirtualClock()
+    bucket = TokenBucket(2.0, 50, clock)
+    bucket.slow(clock.monotonic())
+    clock.sleep(100.0)
+    bucket.take()
+    assert _per_second(bucket, clock, 10) == pytest.approx(1.2, rel=0.01)
+
+
 def test_rejections_of_one_burst_count_once() -> None:
     clock = VirtualClock()
     bucket = TokenBucket(2.0, 50, clock)
@@ -132,6 +141,17 @@ def test_a_refused_method_tries_twice_and_then_rests_until_the_reset_last_seen()
     assert clock.elapsed == pytest.approx(91.0)
     budgets.refused("list", clock.monotonic())
     assert budgets.ready_at("list") - clock.monotonic() == 60.0  # no newer reset is known: one bucket of their window
+
+
+def test_an_answer_between_refusals_makes_the_tries_short_again() -> None:
+    clock = VirtualClock()
+    budgets = Budgets(LIMITS, clock)
+    for _ in range(2):
+        budgets.refused("list", clock.monotonic())
+        clock.sleep(10.0)
+    budgets.accepted("list")
+    assert budgets.refused("list", clock.monotonic()) == 0.0
+    assert budgets.ready_at("list") - clock.monotonic() == 1.0
 
 
 def test_refusals_of_requests_in_flight_count_once() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from connectors.contract import Landing
 from pipeline.errors import Exit, WarehouseError, exit_code
@@ -253,3 +254,10 @@ def test_a_driver_that_is_not_installed(url: str, driver: str, module: str, advi
     with pytest.raises(WarehouseError, match=f"not installed \\({driver}\\)") as caught:
         Warehouse(url)
     assert advice in caught.value.hint
+
+
+def test_a_fault_of_a_query_is_not_taken_for_one_of_the_warehouse(warehouse: Warehouse) -> None:
+    """The message quotes the value, and a value may say anything."""
+    with pytest.raises(DBAPIError), warehouse.reading() as reading:
+        reading.rows("select cast('No space left, Corrupt, Permission denied' as integer)")
+    assert warehouse.n_versions("leads") == 0

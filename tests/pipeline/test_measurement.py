@@ -257,12 +257,29 @@ def test_horizon_comes_from_the_data_and_does_not_move_after_the_launch(duckdb_s
     assert horizons[0]["share"] >= 0.9
 
 
+def test_payments_that_come_after_the_launch_do_not_change_the_horizon(duckdb_salon):
+    records = salon(n_weeks=40)
+    lost = [record.lead_id for record in records if isinstance(record, Lead) and record.stage_id == "NEW"][:150]
+    paid_at = datetime(2026, 6, 1)  # leads of January, four weeks after the launch
+    records += [StageChange("lead", f"late-{key}", key, "PAID", "0", None, paid_at, paid_at.date()) for key in lost]
+    assert measured(duckdb_salon(records), launch(horizon_days=None))["horizon"]["days"] == 14
+
+
 def test_contributions_add_up_to_the_profit(duckdb_salon):
     found = measured(duckdb_salon(salon(lift=0.6)))
     profit = found["money"]["incremental_profit"]["estimate"]
     for dimension in ("factor", "channel", "branch"):
         parts = [row["estimate"] for row in found["contributions"] if row["dimension"] == dimension]
         assert sum(parts) == pytest.approx(profit, rel=1e-6)
+
+
+def test_a_channel_brought_what_its_leads_paid_beyond_their_old_revenue_a_lead(duckdb_salon):
+    found = measured(duckdb_salon(salon(lift=0.6)))
+    brought = {row["key"]: row["estimate"] for row in found["contributions"] if row["dimension"] == "channel"}
+    for row in found["by"]["channel"]:
+        leads, revenue = row["metrics"]["leads"], row["metrics"]["revenue"]
+        expected = leads["post"]["value"] * revenue["pre"]["total"] / leads["pre"]["value"]
+        assert brought[row["key"]] == pytest.approx((revenue["post"]["total"] - expected) * 0.5, rel=1e-6)
 
 
 def test_money_in_another_scale_changes_only_money(duckdb_salon, tmp_path):

@@ -221,8 +221,9 @@ def columns_of(connection: Connection) -> dict[str, list[Any]]:
     """What the database says about all our tables."""
     rows = connection.execute(
         text(
-            "select table_name, column_name, data_type, is_nullable, numeric_scale from information_schema.columns "
-            "where table_schema = current_schema() and table_catalog = current_database() order by table_name, ordinal_position"
+            "select table_name, column_name, data_type, is_nullable, numeric_scale, collation_name "
+            "from information_schema.columns where table_schema = current_schema() and table_catalog = current_database() "
+            "order by table_name, ordinal_position"
         )
     )
     found: dict[str, list[Any]] = {}

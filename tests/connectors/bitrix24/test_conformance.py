@@ -17,6 +17,6 @@ class TestBitrix24(ConformanceSuite):
     fake = BitrixWire
 
 
-@pytest.mark.parametrize("family", ["completeness", "nightly", "moving", "crashes", "storm"])
+@pytest.mark.parametrize("family", ["completeness", "nightly", "moving", "crashes", "storm", "economy"])
 def test_pages_of_fifty(family: str) -> None:
     kit.prove(FullPages(), n_trials() // 10, [family])

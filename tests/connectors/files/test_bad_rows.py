@@ -121,6 +121,8 @@ def test_a_cell_beyond_all_bounds(tmp_path: Path, filler: str) -> None:
     outcome = read_bytes(tmp_path, csv_bytes([HEADINGS, lead("1"), lead("2", Источник=filler), lead("3")]))
     assert {"1", "3"} == set(outcome.leads)
     assert [reject.where for reject in outcome.rejects] == ["leads.csv, line 3"]
+    # What is left of the endless cell is told, not set aside line by line.
+    assert ("lines after it form no rows" in outcome.rejects[0].reason) == ("\n" in filler)
 
 
 def test_a_large_cell_within_bounds_is_no_fault(tmp_path: Path) -> None:
@@ -276,3 +278,15 @@ def test_a_table_that_breaks_off_loses_only_its_last_row(tmp_path: Path) -> None
     outcome = read_bytes(tmp_path, whole[: whole.rindex("Пришёл".encode()) + 4], "leads.xls")
     assert set(outcome.leads) == {"1", "2"}
     assert [reject.where for reject in outcome.rejects] == ["leads.xls, row 4"]
+
+
+@pytest.mark.parametrize("cut", [4, 6, 8])
+def test_a_csv_that_breaks_off_inside_a_cell_does_not_shorten_the_sum(tmp_path: Path, cut: int) -> None:
+    """The last cell is "1500.00" and a line end: what is left of it looks like a smaller sum."""
+    outcome = read_bytes(tmp_path, csv_bytes([HEADINGS, lead("1"), lead("2"), lead("3")])[:-cut])
+    assert set(outcome.leads) == {"1", "2"}
+    assert [(reject.where, "quote" in reject.reason) for reject in outcome.rejects] == [("leads.csv, line 4", True)]
+
+
+def test_a_last_line_without_its_end_is_a_good_line(tmp_path: Path) -> None:
+    assert set(read_bytes(tmp_path, csv_bytes([HEADINGS, lead("1"), lead("2")])[:-2]).leads) == {"1", "2"}

@@ -174,3 +174,10 @@ def test_a_csv_without_any_known_heading_does_not_show_its_first_line(tmp_path: 
         read_bytes(tmp_path, "17;Мария;+79991234567\n18;Анна;+79991234568\n".encode())
     assert "9991234567" not in str(caught.value)
     assert "Мария" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [0, 400])
+def test_tables_too_large_to_be_kept_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr("connectors.files.tables.KEPT_LIMIT", limit)
+    check(read(write_xlsx(tmp_path / "leads.xlsx", [HEADINGS, ROW, SECOND])))
+    check(read_bytes(tmp_path, html_bytes([HEADINGS, ROW, SECOND]), "leads.xls"))

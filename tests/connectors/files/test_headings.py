@@ -155,3 +155,13 @@ def test_no_two_fields_share_a_heading() -> None:
             columns = recognise("a.csv", ["ID", "Created", heading], "leads", {}, {})
             assert {one for one, places in columns.fields.items() if 2 in places} <= {field}
     assert n_known(["id", "nothing", "UTM-Source"], []) == 2
+
+
+def test_any_phone_or_mail_of_a_lead_tells_who_it_is(tmp_path: Path) -> None:
+    headings = ("ID", "Created", "Рабочий телефон", "Мобильный телефон", "Частный e-mail", "Рабочий e-mail")
+    rows = [headings, ("1", "01.10.2026", "8 999 123-45-67", "", "", ""), ("2", "01.10.2026", "", "", "", "a@example.com")]
+    leads = read_bytes(tmp_path, csv_bytes(rows)).leads
+    key = surroundings().hash_key
+    assert leads["1"].customer_hash == customer_hash(key, phone="+79991234567")
+    assert leads["2"].customer_hash == customer_hash(key, email="a@example.com")
+    assert (leads["1"].has_phone, leads["2"].has_phone) == (True, False)

@@ -1,11 +1,13 @@
 """Stage changes out of dates: the present stage, milestone columns, and what is unknown."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from connectors.files import Files, Options
+from connectors.values import ru_time
 from tests.connectors.files.exports import Outcome, csv_bytes, read_bytes, surroundings, write_xlsx
 
 BOOKINGS = ("Номер", "Забронировано", "Статус", "Заезд", "Отмена", "Дата изменения")
@@ -115,3 +117,26 @@ def test_dates_of_a_workbook_that_counts_from_1904(tmp_path: Path) -> None:
     reader = Files.open(Options(path=str(path)), surroundings("UTC"))
     leads = [lead for chunk in reader.read({}) for lead in chunk.records if chunk.stream.name == "leads"]
     assert {lead.created_at for lead in leads} == {datetime(2026, 10, 1, 12)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Australia/Lord_Howe", "04.10.2026"),  # the clock goes forward by half an hour
+        ("Australia/Lord_Howe", "05.04.2026"),
+        ("Europe/Berlin", "29.03.2026"),
+        ("Asia/Kathmandu", "01.07.2026"),  # 5:45 ahead
+        ("Europe/Moscow", "26.10.2014"),
+    ],
+)
+def test_every_quarter_of_two_days_is_read_as_the_careful_parser_reads_it(tmp_path: Path, zone: str, day: str) -> None:
+    midnight = datetime.strptime(day, "%d.%m.%Y")
+    minutes = [60 * hour + minute for hour in range(48) for minute in (0, 14, 15, 29, 30, 44, 45, 59)]
+    walls = [f"{midnight + timedelta(minutes=minute, seconds=7):%d.%m.%Y %H:%M:%S}" for minute in minutes]
+    path = tmp_path / "leads.csv"
+    path.write_bytes(csv_bytes([("ID", "Created"), *((str(number), wall) for number, wall in enumerate(walls, 1))]))
+    reader = Files.open(Options(path=str(path)), surroundings(zone))
+    leads = [lead for chunk in reader.read({}) for lead in chunk.records if chunk.stream.name == "leads"]
+    times = [ru_time(wall, ZoneInfo(zone)) for wall in walls]
+    assert [lead.created_at for lead in leads] == times
+    assert [lead.created_on for lead in leads] == [at.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date() for at in times]

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.effects import Interval
 from pipeline.ladder import verdict
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
+from pipeline.reports import render
 from pipeline.settings import ChannelRule, LaunchCosts
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
@@ -79,7 +81,7 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
         "no costs": measured(costs=LaunchCosts()),
         "free": measured(costs=LaunchCosts(one_off=0.0, monthly=0.0)),
         "saved hours": measured(costs=LaunchCosts(monthly=100.0, saved_hours_monthly=40.0, hour_rate=500.0, is_saved_cash=True)),
-        "refused": measured(as_of=AsOf(date(2026, 5, 28), AS_OF.seen_until, "2026-05-28")),
+        "refused": measured(as_of=AsOf(date(2026, 6, 10), AS_OF.seen_until, "2026-06-10")),
         "just started": measured(as_of=AsOf(date(2026, 5, 5), AS_OF.seen_until, "2026-05-05")),
         "no channel": measured(names=()),
         "60 channels": measured(names=tuple(f"Канал {n}" for n in range(60))),
@@ -90,6 +92,12 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
     }
     found |= {f"verdict {code}": with_verdict(paying, code) for code in RULES}
     return found
+
+
+@pytest.fixture(scope="session")
+def rendered(documents: dict[str, Document]) -> Callable[[str, str, str], str]:
+    """rendered(name, kind, language): each report is made once."""
+    return cache(lambda name, kind, language: render(documents[name], kind, language))
 
 
 def with_verdict(document: Document, code: str) -> Document:

@@ -7,12 +7,14 @@ import subprocess
 
 import pytest
 
-from pipeline.reports import render
-
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.xdist_group("reports"),  # the documents are made once: by one worker
+]
 # A window cannot be as narrow as a phone, a frame can.
-FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0"><iframe id="f" width="{width}" height="2000" srcdoc="{page}"></iframe>
+FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+<iframe id="f" width="{width}" height="2000" srcdoc="{page}"></iframe>
 <script>document.getElementById("f").onload = event => {{
   const seen = event.target.contentDocument, root = seen.documentElement;
   for (const details of seen.querySelectorAll("details")) details.open = true;
@@ -33,7 +35,8 @@ def open_page(page, folder, width):
     """(title the measuring script left, what Chromium logged)."""
     wrapper = folder / "wrapper.html"
     wrapper.write_text(FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--no-first-run",
+    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--no-first-run",
+             f"--user-data-dir={folder / 'profile'}",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
              "--window-size=1400,2200", "--virtual-time-budget=3000"]  # fmt: skip
     done = subprocess.run([str(CHROMIUM), *flags, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, timeout=120)
@@ -43,21 +46,22 @@ def open_page(page, folder, width):
 
 @pytest.mark.parametrize("name", ["paying", "hostile", "60 channels", "refused", "huge"])
 @pytest.mark.parametrize("language", ["ru", "en"])
-def test_a_phone_shows_the_page_without_scrolling_sideways(documents, name, language, tmp_path):
-    title, log = open_page(render(documents[name], "html", language), tmp_path, 360)
+def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
+    title, log = open_page(rendered(name, "html", language), tmp_path, 360)
     n_charts = 1 if name == "refused" else 2
     assert title == f"width=360 wide= charts={n_charts} cut=0"
     assert "CONSOLE" not in log
 
 
-def test_a_desk_shows_the_wide_drawings(paying, tmp_path):
-    title, log = open_page(render(paying, "html", "ru"), tmp_path, 1280)
+def test_a_desk_shows_the_wide_drawings(rendered, tmp_path):
+    title, log = open_page(rendered("paying", "html", "ru"), tmp_path, 1280)
     assert title == "width=1280 wide= charts=2 cut=0"
     assert "CONSOLE" not in log
 
 
-def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(paying, tmp_path):
-    broken = render(paying, "html", "ru").replace("</main>", '<p style="width:900px">x</p><script>console.error("boom")</script></main>')
+def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered, tmp_path):
+    harm = '<p style="width:900px">x</p><script>console.error("boom")</script></main>'
+    broken = rendered("paying", "html", "ru").replace("</main>", harm)
     title, log = open_page(broken, tmp_path, 360)
     assert "wide=P" in title
     assert "boom" in log

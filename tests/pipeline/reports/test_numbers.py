@@ -35,7 +35,12 @@ def test_money(amount, ru, en):
 
 @pytest.mark.parametrize(
     ("currency", "ru", "en"),
-    [("USD", "1 200 $", "$1,200"), ("EUR", "1 200 €", "€1,200"), ("KZT", "1 200 KZT", "KZT 1,200"), ("QQQ", "1 200 QQQ", "QQQ 1,200")],
+    [
+        ("USD", "1 200 $", "$1,200"),
+        ("EUR", "1 200 €", "€1,200"),
+        ("KZT", "1 200 KZT", "KZT 1,200"),
+        ("QQQ", "1 200 QQQ", "QQQ 1,200"),
+    ],
 )
 def test_other_currencies(currency, ru, en):
     assert numbers_of("ru", currency).money(1200) == ru.replace(" ", "\u00a0")

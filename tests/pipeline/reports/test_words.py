@@ -99,7 +99,9 @@ def test_russian_plurals(n, text):
     assert numbers_of("ru", "RUB").count("fact.post_weeks", n) == text
 
 
-@pytest.mark.parametrize(("n", "text"), [(1, "1 lead has no source."), (2, "2 leads have no source."), (1200, "1,200 leads have no source.")])
+@pytest.mark.parametrize(
+    ("n", "text"), [(1, "1 lead has no source."), (2, "2 leads have no source."), (1200, "1,200 leads have no source.")]
+)
 def test_english_plurals(n, text):
     assert numbers_of("en", "RUB").count("finding.leads_without_source", n) == text
 
