@@ -27,11 +27,11 @@ currency = "EUR"
 language = "en"
 
 [warehouse]
-url = "duckdb:///{folder}/payback.duckdb"
+url = "duckdb:///payback.duckdb"
 
 [sources.hotel]
 kind = "files"
-path = "{folder}/bookings.csv"
+path = "bookings.csv"
 currency = "EUR"
 
 [sources.hotel.columns]
@@ -117,7 +117,7 @@ def main(source: Path, folder: Path) -> None:
     kept.to_csv(folder / "bookings.csv", sep=";", index=False, date_format="%d.%m.%Y", encoding="utf-8-sig")
     segments = sorted(kept["Market segment"].dropna().unique())
     channels = "".join(CHANNEL.format(segment=segment, folded=segment.casefold()) for segment in segments)
-    (folder / "config" / "payback.toml").write_text(PAYBACK_TOML.format(folder=folder.resolve()) + channels, encoding="utf-8")
+    (folder / "config" / "payback.toml").write_text(PAYBACK_TOML + channels, encoding="utf-8")
     (folder / "config" / "stages.toml").write_text(STAGES_TOML, encoding="utf-8")
     (folder / "config" / "launches.toml").write_text(LAUNCHES_TOML, encoding="utf-8")
     (folder / ".env").write_text("PAYBACK_HASH_KEY=there-are-no-customers-in-this-file\n", encoding="utf-8")

@@ -57,3 +57,4 @@ class Crew:
         while (parcel := self._posted.get()) is not None:
             self.send(parcel)
             self.answered.put(parcel)
+            del parcel  # or an idle thread would keep a whole answer in memory

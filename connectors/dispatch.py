@@ -1,9 +1,7 @@
 """Requests on their way: fills them with turns, keeps several in flight, and does what the verdicts say."""
 
-import queue
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -138,16 +136,13 @@ class Dispatch:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def _receive(self) -> Parcel:
-        """The next answered request. While we would wait and tokens are left more go in flight; fewer when answers pile up."""
-        parcel = None
-        with suppress(queue.Empty):
-            parcel = self._crew.answered.get_nowait()
-        if parcel is None:
-            if self._bucket.spare() >= 1.0:
-                self._window = min(self._limits.parallel, self._window + 1)
-            parcel = self._crew.answered.get()
-        elif self._window > 2:
-            self._window -= 1
+        """The next answered request. More go in flight while we wait and tokens are left; fewer when we are the slow one."""
+        n_answered = self._crew.answered.qsize()
+        if n_answered == 0 and self._bucket.spare() >= 1.0:
+            self._window = min(self._limits.parallel, self._window + 1)
+        elif n_answered >= self._in_flight:
+            self._window = max(min(2, self._limits.parallel), self._window - 1)
+        parcel = self._crew.answered.get()
         self._in_flight -= 1
         return parcel
 

@@ -152,7 +152,8 @@ def init(
         webhook = click.prompt("Incoming webhook of the portal", hide_input=True)
     secret = Secret(webhook) if webhook and not files else None
     invocation.secrets = (secret,) if secret else ()
-    answers = Answers(webhook=secret, files=files, started_on=started_on.date() if started_on else None, **rest)
+    here = str(Path(files).absolute()) if files else None  # the written path means the config's folder, not the shell's
+    answers = Answers(webhook=secret, files=here, started_on=started_on.date() if started_on else None, **rest)
     outcome = write_config(invocation.folder, answers, invocation.environ, replace=replace)
     for path in outcome.written:
         click.echo(f"wrote {path}")

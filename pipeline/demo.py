@@ -57,7 +57,6 @@ def play(
         outcome = write_config(out / "config", answers, {}, replace=True)
         understood = outcome.n_stages - len(outcome.unrecognised)
         say(f"init: {understood} of {outcome.n_stages} stages recognised; not: {', '.join(outcome.unrecognised) or 'none'}")
-        _keep_warehouse_beside(out)
         settings = load_settings(out / "config", {})
         for title in ("first run", "second run"):
             night = run_nightly(settings, as_of=today, kinds=("html", "json"), language=language, out=out, progress=progress)
@@ -98,14 +97,6 @@ def _make_room(out: Path) -> None:
     marker.touch()
     for name in ("payback.duckdb", "payback.duckdb.wal"):
         (out / name).unlink(missing_ok=True)
-
-
-def _keep_warehouse_beside(out: Path) -> None:
-    """The demo's warehouse stands in its own folder, wherever the command is run from."""
-    path = out / "config" / "payback.toml"
-    text = path.read_text(encoding="utf-8")
-    place = json.dumps(f"duckdb:///{(out / 'payback.duckdb').resolve()}", ensure_ascii=False)
-    path.write_text(text.replace('"duckdb:///payback.duckdb"', place), encoding="utf-8")
 
 
 def _document(out: Path, settings: Settings) -> dict[str, Any]:

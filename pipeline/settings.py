@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -179,11 +179,14 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             "PAYBACK_HASH_KEY is missing or shorter than 16 characters",
             hint="put PAYBACK_HASH_KEY=<long random text> into the .env beside the config folder; `payback init` makes one",
         )
+    home = folder.resolve().parent
     return Settings(
         folder=folder,
         business=outline.business,
-        warehouse_url=Secret(variables.get("PAYBACK_WAREHOUSE") or outline.warehouse.url),
-        sources=tuple(_source(name, table, Place(main, f"sources.{name}"), variables) for name, table in outline.sources.items()),
+        warehouse_url=Secret(_at_home(variables.get("PAYBACK_WAREHOUSE") or outline.warehouse.url, home)),
+        sources=tuple(
+            _source(name, table, Place(main, f"sources.{name}"), variables, home) for name, table in outline.sources.items()
+        ),
         channels=outline.channels,
         stages=_stages(folder / "stages.toml", set(outline.sources)),
         launches=_launches(folder / "launches.toml", set(outline.sources)),
@@ -227,13 +230,23 @@ def _check_zone(business: Business, place: Place) -> None:
         ) from None
 
 
-def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str]) -> SourceSettings:
+def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str], home: Path) -> SourceSettings:
     try:
         kind: Any = registry.kind(str(table.get("kind", "")))
     except OptionError as error:
         raise ConfigError(f"{place.of('kind')}: {error}", hint=error.hint) from None
-    options = build(kind.OPTIONS, {key: value for key, value in table.items() if key != "kind"}, place, variables)
+    options: Any = build(kind.OPTIONS, {key: value for key, value in table.items() if key != "kind"}, place, variables)
+    if isinstance(getattr(options, "path", None), str):
+        options = replace(options, path=str(home / options.path))
     return SourceSettings(name, table["kind"], options)
+
+
+def _at_home(url: str, home: Path) -> str:
+    """A relative path means the folder that holds config/ and .env, wherever the command is run from: cron runs anywhere."""
+    scheme, slashes, path = url.partition(":///")
+    if scheme != "duckdb" or not slashes or path.startswith((":", "/")):
+        return url
+    return f"duckdb:///{home / path}"
 
 
 def open_source(source: SourceSettings, settings: Settings) -> Connector | Reader:
@@ -276,6 +289,9 @@ def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
         launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
         if launch.margin is not None and not 0 < launch.margin <= 1:
             raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
+        for cost, amount in asdict(launch.costs).items():
+            if isinstance(amount, float) and amount < 0:
+                raise ConfigError(f"{place.of('costs').of(cost)}: a cost is not negative")
         for source in launch.scope.sources:
             if source not in sources:
                 raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")

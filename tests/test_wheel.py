@@ -15,7 +15,18 @@ ROOT = Path(__file__).parents[1]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder holding what the wheel holds, as site-packages would."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True, text=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -27,7 +38,9 @@ def run(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProc
     """The command line out of the wheel, far away from the checkout."""
     program = "import pipeline.cli, sys; print(pipeline.cli.__file__); sys.exit(pipeline.cli.main(sys.argv[1:], {}))"
     environ = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
-    return subprocess.run([sys.executable, "-c", program, *arguments], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=cwd, env=environ, capture_output=True, text=True, check=False
+    )
 
 
 def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:

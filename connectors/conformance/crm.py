@@ -12,8 +12,6 @@ from connectors.conformance.facts import Facts, invent
 from connectors.conformance.faults import Fault, FaultPlan
 from connectors.contract import Meter, Stream, Walk
 
-BUDGET_BUCKET = timedelta(seconds=60)  # the budget window slides by whole minutes, as portals do
-
 
 @lru_cache(maxsize=50_000)  # rows are shown many times
 def _local(timezone: tzinfo, at: datetime) -> str:

@@ -51,8 +51,6 @@ class VirtualWire:
         self.n_rejected = 0  # requests beyond the limits: our pacing failed
         self.most_requests = 1_500
         self.latency = (0.05, 0.4)
-        self.n_rows_in_flight = 0
-        self.requests: list[Call] = []
 
     def send(self, call: Call, timeout: float) -> Answer:
         """The answer, or TemporaryError where a network would fail. One request at a time: trials are deterministic."""
@@ -62,7 +60,6 @@ class VirtualWire:
                 raise Violation("ends", f"more than {self.most_requests} requests: the walk does not end")
             self._clock.sleep(self._crm.rng.uniform(*self.latency))
             self._crm.now = self._clock.server()
-            self.requests.append(call)
             return self._answered(call)
 
     def _answered(self, call: Call) -> Answer:

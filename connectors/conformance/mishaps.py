@@ -142,7 +142,7 @@ def liar(fake: FakeWire, seed: int) -> Stand:
         for key in table.keys:
             table.rows[key].modified = stand.crm.now
     stand.crm.ignores = frozenset((("filter",), ("order",), ("filter", "order"), ("start",))[seed % 4])
-    stand.wire.most_requests = stand.wire.n_requests + 400
+    stand.wire.most_requests = stand.wire.n_requests + 150
     truth = Truth(stand)
     try:
         stand.pull()

@@ -18,8 +18,8 @@ class Options:
 
     path: str  # a file, a folder (every export in it) or a pattern such as exports/*.csv
     record: Literal["leads", "deals"] = "leads"
-    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)  # our field -> heading(s): the first filled one
-    milestones: Mapping[str, str | Sequence[str]] = field(default_factory=dict)  # stage -> heading(s) of its date
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # our field -> heading(s): the first filled one
+    milestones: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)  # stage -> heading(s) of its date
     encoding: str | None = None  # None: UTF-8, UTF-16 by its mark, else cp1251
     delimiter: str | None = None  # None: whichever makes known headings of the first line
     date_order: Literal["dmy", "mdy"] = "dmy"  # 01.10.2026; year-first dates are always read

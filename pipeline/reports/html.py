@@ -1,5 +1,6 @@
 """The page as one HTML file that needs nothing else: no script, no font, no request; phone, A4, light and dark."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -9,9 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.reports.charts import on_page, waterfall, weekly_chart
+from pipeline.reports.numbers import MINUS
 from pipeline.reports.page import Page, page_of
 
 FOLDER = Path(__file__).parent
+_SIGN = re.compile(rf"([+{MINUS}])(?=[^\s\d])")
 NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
 
 
@@ -34,9 +37,15 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
 def _template() -> Any:
     """Every value is escaped; an undefined name is an error, not an empty place."""
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_whole,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     return environment.get_template("page.html.j2")
+
+
+def _whole(value: Any) -> Any:
+    """A sign stays with its amount: browsers may break a line between `+` and a currency symbol."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _SIGN.sub("\\1\u2060", value)
 
 
 def _weekly(page: Page) -> Markup:

@@ -153,6 +153,7 @@ def test_no_network(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
         ("launches.toml", "margin = 0.6", "margin = 60", "0.6"),
         ("launches.toml", "margin = 0.6", "margn = 0.6", "did you mean 'margin'?"),
         ("launches.toml", "one_off", "one_of", "did you mean 'one_off'?"),
+        ("launches.toml", "one_off = 30000.0", "one_off = -30000.0", "not negative"),
     ],
 )
 def test_typo_names_file_key_and_the_nearest(
@@ -183,7 +184,7 @@ def set_start(office: Office, on: str) -> None:
     office.edit("launches.toml", str(office.portal.store.truth.launch_on), on)
 
 
-@pytest.mark.parametrize(("start", "words"), [("2031-01-06", "future"), ("2020-01-06", "before")])
+@pytest.mark.parametrize(("start", "words"), [("2031-01-06", "after it has started"), ("2020-01-06", "before")])
 def test_launch_without_a_period_to_measure(office: Office, start: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     set_start(office, start)
     office.payback("sync")

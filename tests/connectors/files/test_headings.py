@@ -1,6 +1,7 @@
 """Which column is what: the headings CRMs write, the ones a user maps, and the words when something is missing."""
 
 import json
+import tomllib
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import OptionError
-from connectors.files import Options
+from connectors.files import Files, Options
 from connectors.files.headings import FIELDS, n_known, plain, recognise
 from connectors.files.options import check_options
 from connectors.people import customer_hash
+from pipeline.strict import Place, build
 from tests.connectors.files.exports import HEADINGS, ROW, csv_bytes, read_bytes, surroundings
 
 FACTS = Path(__file__).parents[4] / "shared" / "data" / "export_headings_ru.json"
@@ -165,3 +167,20 @@ def test_any_phone_or_mail_of_a_lead_tells_who_it_is(tmp_path: Path) -> None:
     assert leads["1"].customer_hash == customer_hash(key, phone="+79991234567")
     assert leads["2"].customer_hash == customer_hash(key, email="a@example.com")
     assert (leads["1"].has_phone, leads["2"].has_phone) == (True, False)
+
+
+def test_options_as_a_user_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "leads.csv").write_bytes(csv_bytes([(*HEADINGS, "Салон", "Город", "Визит"), (*ROW, "", "Тверь", "02.10.2026")]))
+    text = f"""
+        path = "{tmp_path.as_posix()}"
+        date_order = "dmy"
+        [columns]
+        branch = ["Салон", "Город"]
+        owner = "Город"
+        [milestones]
+        visited = "Визит"
+    """
+    options = build(Options, tomllib.loads(text), Place(tmp_path / "payback.toml"), {})
+    reader = Files.open(options, surroundings())
+    (lead,) = [lead for chunk in reader.read({}) for lead in chunk.records if chunk.stream.name == "leads"]
+    assert (lead.branch, lead.owner_id) == ("Тверь", "тверь")

@@ -25,7 +25,7 @@ def text_of(page):
     tree = parser.document_fromstring(page)
     for element in tree.xpath("//style|//script|//title"):
         element.getparent().remove(element)
-    return " ".join(" ".join(tree.itertext()).split())
+    return " ".join(" ".join(tree.itertext()).replace("\u2060", "").split())
 
 
 def spaced(text):
@@ -265,6 +265,10 @@ def test_figures_stay_whole_in_the_terminal(paying, rendered):
     other = paying["claims"]["total"]["money"]["incremental_profit"]  # in running text, where lines are broken
     assert numbers.money(other["estimate"], is_signed=True) in seen
     assert numbers.money_interval(paying["money"]["net"]) in seen
+
+
+def test_a_sign_is_never_parted_from_its_amount(rendered):
+    assert not re.search(r"[+−]₽", rendered("paying", "html", "en").split("</svg>")[-1])
 
 
 def test_the_order_of_the_page(paying, rendered):
