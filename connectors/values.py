@@ -4,7 +4,7 @@
 """
 
 import re
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Literal
@@ -23,7 +23,7 @@ def utc(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("not a time")
     # fromisoformat also reads week dates and basic forms, which no CRM writes on purpose: the marks must stand where they belong.
-    if len(value) < 19 or value[4] != "-" or value[7] != "-" or value[10] != "T" or value[13] != ":" or value[16] != ":":
+    if value[4:17:3] != "--T::" or len(value) < 19:
         raise ValueError("not an ISO date and time")
     try:
         moment = datetime.fromisoformat(value[:19])
@@ -54,7 +54,15 @@ def optional_utc(value: object) -> datetime | None:
 
 def local_day(at: datetime, tz: tzinfo) -> date:
     """The business date of a naive UTC time."""
-    return tz.fromutc(at.replace(tzinfo=tz)).date()
+    offset = _offset_of_day(at.date(), tz)
+    return tz.fromutc(at.replace(tzinfo=tz)).date() if offset is None else (at + offset).date()
+
+
+@lru_cache(maxsize=4096)
+def _offset_of_day(day: date, tz: tzinfo) -> timedelta | None:
+    """The zone's offset on a UTC day; None when the clocks change on it. Rows of one page lie within a few days."""
+    start, end = (tz.fromutc(datetime.combine(day, clock, tz)).utcoffset() for clock in (time.min, time.max))
+    return start if start == end else None
 
 
 # --- money ---------------------------------------------------------------------------------------------------------
@@ -68,11 +76,14 @@ def money(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        text = value
-    elif isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        text = str(value)  # str(999.9) is exact to the digit shown, Decimal(999.9) is not
-    else:
-        raise ValueError("not an amount of money")
+        return _amount(value)
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return _amount(str(value))  # str(999.9) is exact to the digit shown, Decimal(999.9) is not
+    raise ValueError("not an amount of money")
+
+
+@lru_cache(maxsize=4096)  # prices repeat
+def _amount(text: str) -> Decimal:
     match = _MONEY.fullmatch(text)
     if match is None:
         raise ValueError("not a plain amount of money")

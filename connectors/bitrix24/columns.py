@@ -28,6 +28,8 @@ class CustomField:
 
 
 def own_id(value: object) -> str:
+    if isinstance(value, str) and value.isdigit() and value[0] != "0" and len(value) <= 18 and value.isascii():
+        return value
     return str(key(value))
 
 

@@ -206,12 +206,11 @@ class Bitrix24(Connector):
         listing = self._listings[stream.name]
         reading, known = self._readings[stream.name], self._known.get(stream.name)
         page = Page(records=[], keys=[], more="next" in body if isinstance(body, dict) else False, total=_total(body))
-        unknown: set[str] = set()
+        columns: set[str] = set()
         for row in self._rows(listing, body):
             row_key = _row_key(listing, row)
             page.keys.append(row_key)
-            if known is not None and not row.keys() <= known:
-                unknown.update(row.keys() - known)
+            columns.update(row)
             try:
                 record = listing.read(row, reading)
             except ColumnError as error:
@@ -219,7 +218,8 @@ class Bitrix24(Connector):
             else:
                 if record is not None:
                     page.records.append(record)
-        page.unknown = frozenset(unknown)
+        if known is not None:
+            page.unknown = frozenset(columns - known)
         return page
 
     def count(self, stream: Stream, body: Json) -> tuple[int, list[int]]:
