@@ -27,8 +27,9 @@ from connectors.records import RECORDS
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import Warehouse
 
-PORTAL = ("--salon", "--leads-per-week", "180", "--no-limits", "--page-ms", "25")
-SHARE = 0.15  # of an undisturbed sync's work: the latest moment of a kill, counted from when a sync with nothing to do would end
+PORTAL = ("--salon", "--leads-per-week", "180", "--no-limits", "--page-ms", "10")
+EARLY = 0.2  # share of the kills that come while the program starts and makes its tables; the others come while rows arrive
+SHARE = 0.4  # of an undisturbed sync's work: the latest moment of a kill, counted from when a sync with nothing to do would end
 HEADINGS = ("warehouse", "kills", "places", "warehouses compared", "versions each", "versions twice", "different")
 
 
@@ -117,7 +118,9 @@ def experiment(office: Office, new_warehouse: Callable[[], str], n_kills: int, s
     places = set()  # how much was stored when a kill came
     url = new_warehouse()
     while True:
-        if landed < n_kills and office.killed(url, rng.uniform(0.0, idle_s + SHARE * (whole_s - idle_s))):
+        is_early = rng.random() < EARLY
+        moment = rng.uniform(0.0, idle_s) if is_early else rng.uniform(0.8 * idle_s, idle_s + SHARE * (whole_s - idle_s))
+        if landed < n_kills and office.killed(url, moment):
             landed += 1
             places.add(n_stored(url))
             print(f"kill {landed}: {n_stored(url)} versions stored", file=sys.stderr, flush=True)

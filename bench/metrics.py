@@ -114,7 +114,18 @@ reached as (
         min(moved_at) filter (stage_id in ('CONVERTED', 'WON')) as paid_at
     from moves where moved_at <= $seen group by all
 ),
-amounts as (select source, lead_id, sum(amount) as amount from live_deals where not is_deleted group by all),
+payments as (
+    select d.source, d.lead_id, d.deal_id, any_value(d.amount) as amount, min(m.moved_at) as paid_at
+    from live_deals d join (
+        select source, entity_id as deal_id, stage_id, moved_at from changes where entity = 'deal'
+        union all select source, deal_id, stage_id, moved_at from live_deals
+    ) m using (source, deal_id)
+    where not d.is_deleted and m.stage_id = 'WON' and m.moved_at <= $seen group by all
+),
+amounts as (
+    select l.source, l.lead_id, sum(p.amount) as amount from live_leads l join payments p using (source, lead_id)
+    where p.paid_at <= l.created_at + $horizon group by all
+),
 journeys as (
     select l.created_on, l.created_at, l.branch, l.owner_id, r.*, coalesce(a.amount, l.amount) as amount,
         case when utm_source like 'yandex%' or utm_source like 'google%' then 'Search' when utm_source = 'vk' then 'Social'
@@ -220,7 +231,14 @@ def with_pandas(path: Path) -> pd.DataFrame:
     for name, stages in reached.items():
         first = moves[moves.stage_id.isin(stages)].groupby(["source", "lead_id"])["moved_at"].min().rename(f"{name}_at")
         leads = leads.join(first, on=["source", "lead_id"])
-    amounts = deals.groupby(["source", "lead_id"])["amount"].sum()
+    horizon = pd.Timedelta(hours=HORIZON)
+    columns = ["source", "deal_id", "stage_id", "moved_at"]
+    won = pd.concat([of_deals[columns], deals[columns]])
+    paid_at = won[won.stage_id == "WON"].groupby(["source", "deal_id"])["moved_at"].min().rename("paid_at")
+    payments = deals.join(paid_at, on=["source", "deal_id"])
+    payments = payments.merge(leads[["source", "lead_id", "created_at"]], on=["source", "lead_id"])
+    payments = payments[payments.paid_at <= payments.created_at + horizon]
+    amounts = payments.groupby(["source", "lead_id"])["amount"].sum()
     leads = leads.join(amounts, on=["source", "lead_id"])
     source = leads.utm_source.fillna("")
     leads["channel"] = "other"
@@ -228,7 +246,6 @@ def with_pandas(path: Path) -> pd.DataFrame:
     leads.loc[source == "vk", "channel"] = "Social"
     created = pd.to_datetime(leads.created_on)
     leads = leads[(created >= pd.Timestamp(START)) & (created < pd.Timestamp(END))]
-    horizon = pd.Timedelta(hours=HORIZON)
     counted = leads[KEYS].assign(leads=1)
     for name in reached:
         counted[name] = (leads[f"{name}_at"] <= leads.created_at + horizon).astype(int)

@@ -276,12 +276,18 @@ class Connector:
 
 @dataclass(slots=True)
 class Chunk:
-    """What a Reader hands over at once: rows of one stream with the state to remember once they are stored."""
+    """What a Reader hands over at once: rows of one stream with the state to remember once they are stored.
+
+    `deleted`: full keys, as in `Sink.names`, of rows that the source says do not exist; most of them nobody has ever heard of.
+    `reread`: see `Landing`.
+    """
 
     stream: Stream
     records: list[Record]
     rejects: list[Reject]
     state: Mapping[str, Json]
+    deleted: Sequence[tuple[str, ...]] = ()
+    reread: str = ""
 
 
 @runtime_checkable
@@ -316,10 +322,12 @@ class Landing:
     rejects: Sequence[Reject] = ()
     deleted: Sequence[int | str | tuple[str, ...]] = ()  # rows gone: walking key (KEYSET), or full key as in `Sink.names` (WHOLE)
     state: Mapping[str, Json] | None = None  # None: the state stays as it is
+    reread: str = ""  # places that begin so were read anew: their open rejects without a key end, unless they are in `rejects`
 
 
 class Sink(Protocol):
-    """Where the engine puts rows: the warehouse, or memory. A version equal to the newest known one is dropped."""
+    """Where the engine puts rows: the warehouse, or memory. A version equal to the newest known one is dropped, and so is
+    the deletion of a row that is not known or deleted already."""
 
     def state(self, stream: Stream) -> Mapping[str, Json] | None:
         """The state stored last for the stream."""

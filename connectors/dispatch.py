@@ -1,5 +1,6 @@
 """Requests on their way: fills them with turns, keeps several in flight, and does what the verdicts say."""
 
+import queue
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ _MOST_TRIES = 5
 _MOST_REJECTIONS = 60  # in a row: with the growing pauses that is about ten minutes
 _MOST_WINDOWS = 3.0  # of the operating budget: refused for so long without one answer
 _NAP = 5.0  # a long rest is slept in naps, so that a wish to stop is heard
+_GLANCE = 0.5  # a portal that takes longer than this to answer can use more requests at once
 _PATIENCE = 10  # accepted requests before more is asked at once again
 
 
@@ -64,7 +66,10 @@ class Dispatch:
                 self._crew.man(self._in_flight)
                 self._crew.post(parcel)
             if self._in_flight:
-                waiting.extend(self._settle(self._receive()))
+                parcel = self._receive(has_more=bool(waiting))
+                if parcel is None:
+                    continue
+                waiting.extend(self._settle(parcel))
                 settled()
                 if self._failure is not None:
                     raise self._failure
@@ -135,11 +140,22 @@ class Dispatch:
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def _receive(self) -> Parcel:
-        """The next answered request. More go in flight while we wait and tokens are left; fewer when we are the slow one."""
+    def _receive(self, *, has_more: bool) -> Parcel | None:
+        """The next answered request. More go in flight while we wait and tokens are left; fewer when we are the slow one.
+
+        None: no answer for a while and room for more; a slow portal is asked for twice as much at once.
+        """
         n_answered = self._crew.answered.qsize()
         if n_answered == 0 and self._bucket.spare() >= 1.0:
-            self._window = min(self._limits.parallel, self._window + 1)
+            if has_more and self._window < self._limits.parallel:
+                try:
+                    parcel = self._crew.answered.get(timeout=_GLANCE)
+                except queue.Empty:
+                    self._window = min(self._limits.parallel, self._window * 2)
+                    return None
+                self._window += 1
+                self._in_flight -= 1
+                return parcel
         elif n_answered >= self._in_flight:
             self._window = max(min(2, self._limits.parallel), self._window - 1)
         parcel = self._crew.answered.get()

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from connectors.contract import Answer, Connector, Progress, Reader, Sink, Stream, SyncReport, Walk
 from connectors.dispatch import Dispatch, Wire
+from connectors.errors import SourceError
 from connectors.ledger import Ledger
 from connectors.pacing import Clock, SystemClock
 from connectors.turns import Questions, Turn
@@ -30,22 +31,41 @@ def pull(
     only: Callable[[Stream], bool] | None = None,
 ) -> SyncReport:
     """One sync of one source. `full` reads everything anew; `stop` is asked between requests and ends the sync early;
-    `only` picks the streams of an API source (default: all).
+    `only` picks the streams (default: all).
 
-    Raises AccessError, PayloadError, TemporaryError, OptionError; what was committed stays, and the next pull resumes.
+    Raises AccessError, PayloadError, TemporaryError, OptionError, with what was done before as their `report`: what was committed
+    stays, and the next pull resumes.
     """
     ledger = Ledger(sink, progress)
-    if not isinstance(connector, Connector):
-        return _read(connector, ledger, full=full, stop=stop)
-    if wire is not None:
-        return _pull(connector, ledger, wire, clock or SystemClock(), full=full, stop=stop, only=only)
+    try:
+        if not isinstance(connector, Connector):
+            _read(connector, ledger, full=full, stop=stop, only=only)
+        elif wire is not None:
+            _pull(connector, ledger, wire, clock or SystemClock(), full=full, stop=stop, only=only)
+        else:
+            _pull_over_http(connector, ledger, clock or SystemClock(), full=full, stop=stop, only=only)
+    except SourceError as error:
+        error.report = ledger.close()
+        raise
+    return ledger.close()
+
+
+def _pull_over_http(
+    connector: Connector,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    full: bool,
+    stop: Callable[[], bool] | None,
+    only: Callable[[Stream], bool] | None,
+) -> None:
     from connectors.transport import HttpWire  # requests takes long to import
 
-    own = HttpWire(connector.endpoint, connector.limits.parallel)
+    wire = HttpWire(connector.endpoint, connector.limits.parallel)
     try:
-        return _pull(connector, ledger, own, clock or SystemClock(), full=full, stop=stop, only=only)
+        _pull(connector, ledger, wire, clock, full=full, stop=stop, only=only)
     finally:
-        own.close()
+        wire.close()
 
 
 def _pull(
@@ -57,7 +77,7 @@ def _pull(
     full: bool,
     stop: Callable[[], bool] | None,
     only: Callable[[Stream], bool] | None,
-) -> SyncReport:
+) -> None:
     dispatch = Dispatch(connector, wire, clock, ledger.report, stop)
     began = clock.now()
 
@@ -77,7 +97,6 @@ def _pull(
         dispatch.close()
     if dispatch.is_stopped:
         ledger.find("stopped", "info", "")
-    return ledger.close()
 
 
 def _adapted(connector: Connector, dispatch: Dispatch) -> Connector | None:
@@ -115,21 +134,30 @@ def _store(walks: Sequence[KeysetWalk | WholeWalk], ledger: Ledger) -> None:
     ledger.commit()
 
 
-def _read(reader: Reader, ledger: Ledger, *, full: bool, stop: Callable[[], bool] | None) -> SyncReport:
-    """A local source: commit chunk by chunk."""
-    streams = reader.streams()
-    for stream in streams:
+def _read(
+    reader: Reader,
+    ledger: Ledger,
+    *,
+    full: bool,
+    stop: Callable[[], bool] | None,
+    only: Callable[[Stream], bool] | None,
+) -> None:
+    """A local source: commit chunk by chunk. Chunks of streams that are not wanted are dropped, and come again next time."""
+    wanted = {stream.name: stream for stream in reader.streams() if only is None or only(stream)}
+    for stream in wanted.values():
         ledger.line(stream)
-    states = {stream.name: None if full else ledger.sink.state(stream) for stream in streams}
+    states = {stream.name: None if full else ledger.sink.state(stream) for stream in reader.streams()}
     is_stopped = False
-    for chunk in reader.read(states):
-        ledger.rows(chunk.stream, chunk.records, chunk.rejects)
-        ledger.remember(chunk.stream, chunk.state)
-        ledger.commit()
-        if stop is not None and stop():
-            is_stopped = True
-            break
-    ledger.report.findings.extend(reader.findings())
+    try:
+        for chunk in reader.read(states):
+            if chunk.stream.name not in wanted:
+                continue
+            ledger.take(chunk)
+            ledger.commit()
+            if stop is not None and stop():
+                is_stopped = True
+                break
+    finally:  # what was noticed in the files that could be read counts when another could not
+        ledger.report.findings.extend(reader.findings())
     if is_stopped:
         ledger.find("stopped", "info", "")
-    return ledger.close()

@@ -1,8 +1,19 @@
 """Errors, sorted by what the caller has to do. Messages carry no payload values and no secrets."""
 
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connectors.contract import SyncReport
+
+
 class SourceError(Exception):
-    """Something went wrong while reading a source. `what` and `where` are in the message, `hint` says what to do next."""
+    """Something went wrong while reading a source. `what` and `where` are in the message, `hint` says what to do next.
+
+    `report` is what the sync that it ended had done before, set by the engine.
+    """
+
+    report: "SyncReport | None" = None
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.contract import Finding, Json, Landing, Page, Progress, Reject, Sink, Stream, StreamReport, SyncReport
+from connectors.contract import Chunk, Finding, Json, Landing, Page, Progress, Reject, Sink, Stream, StreamReport, SyncReport
 from connectors.records import Record
 
 _REASONS_TOLD = 5
@@ -19,6 +19,8 @@ class _Waiting:
     rejects: list[Reject] = field(default_factory=list)
     deleted: list[int | str | tuple[str, ...]] = field(default_factory=list)
     state: Mapping[str, Json] | None = None
+    ended: list[tuple[str, ...]] = field(default_factory=list)  # deleted if known: only the sink can tell how many are
+    reread: str = ""
 
 
 class Ledger:
@@ -61,6 +63,14 @@ class Ledger:
         self._of(stream).deleted.extend(gone)
         self.line(stream).deleted += len(gone)
 
+    def take(self, chunk: Chunk) -> None:
+        """What a reader hands over waits for the commit."""
+        self.rows(chunk.stream, chunk.records, chunk.rejects)
+        self.remember(chunk.stream, chunk.state)
+        waiting = self._of(chunk.stream)
+        waiting.ended.extend(chunk.deleted)
+        waiting.reread = chunk.reread
+
     def remember(self, stream: Stream, state: Mapping[str, Json]) -> None:
         """The state to store with the next commit."""
         self._of(stream).state = state
@@ -75,9 +85,15 @@ class Ledger:
         if not waiting:
             return
         self._waiting = {}
-        appended = self.sink.commit([Landing(one.stream, one.records, one.rejects, one.deleted, one.state) for one in waiting])
-        for one, n in zip(waiting, appended, strict=True):
-            line = self.line(one.stream)
+        ending = [Landing(one.stream, deleted=one.ended) for one in waiting if one.ended]
+        landings = [Landing(one.stream, one.records, one.rejects, one.deleted, one.state, one.reread) for one in waiting]
+        appended = self.sink.commit([*landings, *ending])
+        for landing, n in zip(ending, appended[len(landings) :], strict=True):
+            line = self.line(landing.stream)
+            line.appended += n
+            line.deleted += n
+        for landing, n in zip(landings, appended, strict=False):
+            line = self.line(landing.stream)
             line.appended += n
             if self._progress is not None:
                 self._progress(line.stream, line.received, self.expected.get(line.stream))

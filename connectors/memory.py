@@ -90,6 +90,8 @@ class MemorySink:
             if known is None or content_of(known) != content_of(record):
                 shelf.live[key] = record
                 appended += 1
+        if landing.reread:
+            shelf.nameless = [one for one in shelf.nameless if not one.where.startswith(landing.reread)]
         for reject in landing.rejects:
             if reject.key is not None:
                 shelf.quarantined[reject.key] = reject

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from functools import lru_cache
+from urllib.parse import unquote
 
 from connectors.secrets import Secret
 
@@ -13,6 +14,8 @@ _UNUSUAL = re.compile(r"[^0-9+() .-]")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 _USUAL_MARKS = str.maketrans("", "", "+() .-")
 _EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]+\.[^@\s.,;<>]{2,}")
+_WRITTEN_AS_PHONE = re.compile(r"(?:tel:)?[0-9+() .\-‐–—]+")  # by its form alone; how many digits decides
+PERSONAL = "(personal)"
 # Countries whose national number always has ten digits, so that a bare ten-digit number is complete.
 _TEN_DIGIT_COUNTRIES = ("7", "1")
 
@@ -69,6 +72,24 @@ def normal_email(text: str | None) -> str | None:
         return None
     address = text.strip().lower()
     return address if len(address) <= 254 and _EMAIL.fullmatch(address) else None
+
+
+def impersonal(text: str | None) -> str | None:
+    """The text of a field that is stored as it is (UTM, source); `PERSONAL` when a person stands in it.
+
+    That is an e-mail address anywhere in it, or a phone number as the whole of it: 11 digits that begin with 7 or 8, or + and 10
+    to 15 digits, with the usual spaces, brackets and dashes. Other numbers are ids of campaigns and stay.
+    """
+    if text is None:
+        return None
+    plain = unquote(text) if "%" in text else text
+    if "@" in plain and _EMAIL.search(plain) is not None:
+        return PERSONAL
+    if _WRITTEN_AS_PHONE.fullmatch(plain.strip()) is None:
+        return text
+    digits = _NOT_DIGIT.sub("", plain)
+    is_phone = 10 <= len(digits) <= 15 if "+" in plain else len(digits) == 11 and digits[0] in "78"
+    return PERSONAL if is_phone else text
 
 
 def customer_hash(key: Secret, *, phone: str | None = None, email: str | None = None, country: str = "7") -> str | None:

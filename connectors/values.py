@@ -130,7 +130,7 @@ def flag(value: object) -> bool:
     answer = None
     if isinstance(value, (str, int)):
         text = str(value)
-        answer = _FLAGS.get(text, _FLAGS.get(text.lower()))
+        answer = _FLAGS[text] if text in _FLAGS else _FLAGS.get(text.lower())
     if answer is None:
         raise ValueError("neither yes nor no")
     return answer

@@ -1,13 +1,12 @@
 """Data checks: each file in sql/checks returns the rows that are wrong; here they become findings and a trust score."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from connectors.contract import Finding
 from pipeline import queries
-from pipeline.journeys import UNMAPPED, StageUse
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading
@@ -64,14 +63,14 @@ def names() -> list[str]:
     return [name.rpartition("/")[2] for name in queries.names("checks")]
 
 
-def run_checks(reading: "Reading", window: Window, stages: Iterable[StageUse] = ()) -> tuple[Finding, ...]:
+def run_checks(reading: "Reading", window: Window) -> tuple[Finding, ...]:
     """Findings of all checks that found something, worst first; `n_leads` and `share` are in `detail`.
 
-    Needs the temporary tables `journeys` and `stage_map`. Raises WarehouseError.
+    Needs the temporary tables of `build_journeys`. Raises WarehouseError.
     """
     counted = "select count(*) as n from journeys where created_on >= :start and created_on < :end"
     n_leads = int(reading.rows(counted, {"start": window.start, "end": window.end})[0].n)
-    found = [finding for name in names() if (finding := _finding(reading, name, window, n_leads, stages)) is not None]
+    found = [finding for name in names() if (finding := _finding(reading, name, window, n_leads)) is not None]
     return tuple(sorted(found, key=lambda finding: (-penalty(finding), finding.code)))
 
 
@@ -105,25 +104,33 @@ def _ready(reading: "Reading", name: str, window: Window) -> tuple[str, dict[str
     return query.sql(reading.dialect), values
 
 
-def _finding(reading: "Reading", name: str, window: Window, n_leads: int, stages: Iterable[StageUse]) -> Finding | None:
+def _finding(reading: "Reading", name: str, window: Window, n_leads: int) -> Finding | None:
     body, values = _ready(reading, name, window)
     n = int(reading.rows(f"select count(*) as n from (\n{body}\n) as wrong", values)[0].n)
     if not n:
         return None
-    share = min(n / n_leads, 1.0) if n_leads else 1.0
+    n_all = n_leads
+    if name == "quarantined_rows":  # what could not be read has neither a day nor a channel: all of its source stands against it
+        n_all = n + int(reading.rows(queries.load("rows_seen"), {"seen_until": window.seen_until})[0].n)
+    share = min(n / n_all, 1.0) if n_all else 1.0
     weight = WEIGHTS.get(name, DEFAULT_WEIGHT)
     examples = [record_id for _, _, record_id, _ in wrong_rows(reading, name, window, N_EXAMPLES) if record_id]
     detail: dict[str, str | int | float] = {"share": share, "n_leads": n_leads, "examples": ", ".join(examples)}
     if name == "unmapped_stages":
-        detail["stages"] = ", ".join(_unmapped(stages))
+        detail["stages"] = ", ".join(_unmapped(reading, window))
     is_error = weight.severity == "error" or (weight.severity == "warning" and share >= ERROR_SHARE)
     return Finding(name, "error" if is_error else weight.severity, "journeys", n, detail)
 
 
-def _unmapped(stages: Iterable[StageUse]) -> list[str]:
-    unmapped = sorted(
-        (use for use in stages if use.milestone == UNMAPPED), key=lambda use: (-use.n, use.source, use.entity, use.stage_id)
+def _unmapped(reading: "Reading", window: Window) -> list[str]:
+    """«What people call the stage» (where it is): how many records; the most frequent first."""
+    query = queries.load("unmapped_by_stage")
+    rows = sorted(
+        reading.rows(query, {key: getattr(window, key) for key in query.parameters}),
+        key=lambda row: (-row.n, row.source, row.entity, row.pipeline_id, row.stage_id),
     )
-    return [
-        f"{use.source}.{use.entity}{'/' + use.pipeline_id if use.pipeline_id else ''} {use.stage_id}: {use.n}" for use in unmapped
-    ]
+    found = []
+    for row in rows:
+        place = f"{row.source} {row.entity}{'/' + row.pipeline_id if row.pipeline_id else ''} {row.stage_id}"
+        found.append(f"«{row.name}» ({place}): {row.n}" if row.name else f"{place}: {row.n}")
+    return found

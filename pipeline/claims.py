@@ -71,13 +71,17 @@ def funnel_of(measured: Mapping[str, MetricResult], stages: Sequence[StageUse]) 
     )
 
 
-def climb(measured: Mapping[str, MetricResult], periods: Periods, weeks: Weeks) -> Rung:
+def climb(
+    measured: Mapping[str, MetricResult], periods: Periods, weeks: Weeks, known_on: date, duplicates: FloatArray
+) -> Rung:
+    """The rung these data reach; `duplicates`: leads of each week that repeat an earlier one."""
     visits = measured["visit_conversion"]
     facts = ladder.Facts(
         n_pre_weeks=len(periods.pre_weeks),
         n_post_weeks=len(periods.post_weeks),
         n_pre_visits=visits.pre.sums["numerator"],
         n_post_visits=visits.post.sums["numerator"],
+        days_to_maturity=(periods.post.end - known_on).days + periods.horizon_days,
     )
     rung = ladder.climb(facts)
     if rung.is_refused or rung.total is None:
@@ -88,6 +92,7 @@ def climb(measured: Mapping[str, MetricResult], periods: Periods, weeks: Weeks) 
         weeks,
         season=rung.total.season,
         sources=leads.cells.weekly_by("channel", "n", periods.weeks),
+        duplicates=duplicates,
     )
     return ladder.climb(replace(facts, recording=recording))
 

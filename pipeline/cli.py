@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,10 @@ class _AsOf(click.ParamType[Any]):
         if isinstance(value, date):
             return value
         try:
-            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value).replace(tzinfo=None)
+            if len(value) == 10:
+                return date.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
+            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
         except ValueError:
             self.fail(f"{value!r} is neither a date like 2026-11-16 nor a UTC time like 2026-11-16T03:00:00", param, invocation)
 
@@ -124,10 +127,8 @@ def payback(invocation: Invocation, folder: Path, debug: bool) -> None:
 
 
 @payback.command()
-@click.option("--name", prompt="Name of the business", help="Name of the business.")
-@click.option(
-    "--profile", default="salon", show_default=True, prompt="Profile (salon, clinic, school, services)", help="Starting point."
-)
+@click.option("--name", help="Name of the business.")
+@click.option("--profile", default="salon", show_default=True, help="salon, clinic, school or services.")
 @click.option("--timezone", default="Europe/Moscow", show_default=True, help="IANA time zone of the business.")
 @click.option("--webhook", help="Incoming webhook of a Bitrix24 portal; stored in .env only. Asked for without echo if left out.")
 @click.option("--files", help="Instead of a portal: export files, a folder or a pattern.")
@@ -148,8 +149,11 @@ def init(
     """Write config/ and .env; read the portal's stages and propose their mapping."""
     from pipeline.init import Answers, write_config
 
+    if webhook and files:
+        raise click.UsageError("give either --webhook or --files, not both")
     if not webhook and not files:
-        webhook = click.prompt("Incoming webhook of the portal", hide_input=True)
+        webhook = _asked("--webhook", "Incoming webhook of the portal", is_hidden=True)
+    rest["name"] = rest["name"] or _asked("--name", "Name of the business")
     secret = Secret(webhook) if webhook and not files else None
     invocation.secrets = (secret,) if secret else ()
     here = str(Path(files).absolute()) if files else None  # the written path means the config's folder, not the shell's
@@ -172,7 +176,7 @@ def check(invocation: Invocation, is_json: bool) -> None:
 
     lines = inspect(invocation.settings())
     if is_json:
-        _print_json({"schema_version": 1, "lines": [line.as_dict() for line in lines]})
+        _print_json({"schema_version": 1, "lines": [line.as_dict() for line in lines]}, invocation)
     else:
         from rich.console import Console
 
@@ -261,6 +265,9 @@ def run_command(
     with _progress() as progress:
         night = run_nightly(settings, as_of=as_of, kinds=kinds, language=language, out=out, progress=progress)
     _show_night(night, is_json, invocation)
+    if "terminal" in kinds and not is_json:
+        for text in night.texts:
+            click.echo(text, nl=False)
 
 
 @payback.command()
@@ -272,7 +279,7 @@ def status(invocation: Invocation, is_json: bool) -> None:
 
     document = current_status(invocation.settings())
     if is_json:
-        _print_json(document)
+        _print_json(document, invocation)
         return
     for source in document["sources"]:
         click.echo(f"{source['source']:20} last heard {source['last_seen'] or 'never'}")
@@ -300,7 +307,7 @@ def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, languag
 
 @payback.command()
 @click.argument("name", required=False)
-@click.option("--dialect", default="duckdb", show_default=True, help="duckdb or postgresql.")
+@click.option("--dialect", type=click.Choice(("duckdb", "postgresql")), default="duckdb", show_default=True, help="Database.")
 def sql(name: str | None, dialect: str) -> None:
     """The exact SQL behind a figure; without NAME the list of queries."""
     from pipeline import queries
@@ -310,6 +317,14 @@ def sql(name: str | None, dialect: str) -> None:
         return
     for known in _query_names():
         click.echo(f"{known:32} {queries.load(known).title}")
+
+
+def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:
+    """The answer of somebody at a terminal; without one the option is missing."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{option} is missing, and nobody is there to be asked")
+    answer: str = click.prompt(question, hide_input=is_hidden)
+    return answer
 
 
 def _query_names() -> list[str]:
@@ -333,6 +348,8 @@ def _query(name: str) -> "Query":
 
 def _formats(text: str) -> tuple[str, ...]:
     kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not kinds:
+        raise click.BadParameter(f"name at least one of {', '.join(FORMATS)}", param_hint="--format")
     for kind in kinds:
         if kind not in FORMATS:
             raise click.BadParameter(f"{kind!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
@@ -368,11 +385,11 @@ def _progress() -> "Iterator[Callable[[str], Progress] | None]":
 def _show_night(night: "NightReport", is_json: bool, invocation: Invocation) -> None:
     invocation.code = night.exit_code
     if is_json:
-        _print_json(night.as_dict())
+        _print_json(night.as_dict(), invocation)
         return
     for line in night.lines():
         click.echo(mask(line, invocation.secrets))
 
 
-def _print_json(document: object) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str))
+def _print_json(document: object, invocation: Invocation) -> None:
+    click.echo(mask(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str), invocation.secrets))

@@ -40,6 +40,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "seen_until": measurement.as_of.seen_until.isoformat(timespec="microseconds"),
         "known_on": measurement.known_on,
         "currency": measurement.currency,
+        "timezone": measurement.timezone,
         "periods": _periods(measurement.periods),
         "horizon": {**asdict(measurement.horizon)},
         "metrics": {name: _metric(measurement, name, result) for name, result in measurement.metrics.items()},
@@ -117,8 +118,11 @@ def _periods(periods: Periods) -> Json:
     }
 
 
-def _figure(figure: Figure | None) -> Json:
-    return None if figure is None else {"value": figure.value, **figure.sums}
+def _figure(figure: Figure | None, *, has_weeks: bool = True) -> Json:
+    """A side's value and sums; over no weeks at all a sum is unknown, not zero."""
+    if figure is None:
+        return None
+    return {"value": figure.value, **figure.sums} if has_weeks else dict.fromkeys(("value", *figure.sums))
 
 
 def _interval(interval: Interval | None) -> Json:
@@ -144,15 +148,15 @@ def _effect(effect: Effect | None) -> Json:
 def _metric(measurement: Measurement, name: str, result: MetricResult) -> Json:
     """Both sides, the effect with its method, and the weekly sums."""
     effect = result.effect
-    headline = measurement.headline
+    headline, periods = measurement.headline, measurement.periods
     if headline is not None and name in ("revenue", "gross_profit"):
         effect = headline.effect.revenue if name == "revenue" else headline.effect.profit
     return {
         "pre": _figure(result.pre),
-        "post": _figure(result.post),
+        "post": _figure(result.post, has_weeks=bool(periods.post_weeks)),
         "effect": _effect(effect),
         "method": effect.method if effect else None,
-        "a_week": _a_week(measurement.periods, result),
+        "a_week": _a_week(periods, result),
         "unit": result.cells.query.unit,
         "better": result.cells.query.better,
         "per_week": dict(result.weekly),
@@ -164,7 +168,7 @@ def _a_week(periods: Periods, result: MetricResult) -> Json:
     if result.cells.columns == RATE or result.cells.is_mean:
         return None
     sides = {"pre": (result.pre, periods.pre_weeks), "post": (result.post, periods.post_weeks)}
-    return {side: figure.value / len(weeks) if weeks and figure.value is not None else 0.0
+    return {side: figure.value / len(weeks) if weeks and figure.value is not None else None
             for side, (figure, weeks) in sides.items()}  # fmt: skip
 
 
@@ -217,9 +221,10 @@ def _funnel(measurement: Measurement) -> Json:
         "paid": ("paid_conversion", "numerator"),
         "revenue": ("revenue", "total"),
     }
+    has_post = bool(measurement.periods.post_weeks)
     results = {step: (measurement.metrics[name], column) for step, (name, column) in steps.items()}
     return [
-        {"step": step, "pre": result.pre.sums[column], "post": result.post.sums[column]}
+        {"step": step, "pre": result.pre.sums[column], "post": result.post.sums[column] if has_post else None}
         for step, (result, column) in results.items()
     ]
 
@@ -273,11 +278,12 @@ def _missing(measurement: Measurement, money: Money) -> Json:
     reasons: dict[str, str] = {}
     if money.incremental_revenue is None:
         reasons["incremental_revenue"] = reasons["incremental_profit"] = "no_payments"
+    if money.cost is None:
+        reasons.update(dict.fromkeys(("cost", "net", "roi", "payback_months"), "cost_not_given"))
+    elif not money.cost:
+        reasons["roi"] = "cost_zero"
     if measurement.launch.margin is None:
         reasons.update(dict.fromkeys(("incremental_profit", "net", "roi", "payback_months"), "margin_missing"))
-    elif not money.cost:
-        is_given = measurement.launch.costs != type(measurement.launch.costs)()
-        reasons["roi"] = "cost_zero" if is_given else "cost_not_given"
     return reasons
 
 
@@ -299,6 +305,7 @@ def _finding(measurement: Measurement, n: int) -> Json:
     return {
         "code": finding.code,
         "severity": finding.severity,
+        "subject": finding.subject,
         "n": finding.n,
         "detail": dict(finding.detail),
         "points": penalty(finding),

@@ -1,13 +1,13 @@
 """`payback init`: writes config/ and .env from a few answers, and proposes the stage mapping from the source's own stages."""
 
 import os
+import re
 import secrets as randomness
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors import engine, registry
 from connectors.contract import Surroundings, Walk
@@ -15,8 +15,8 @@ from connectors.memory import MemorySink
 from connectors.records import Stage
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
-from pipeline.proposals import Profile, channels_toml, propose, read_profile, stages_toml
-from pipeline.settings import read_environment
+from pipeline.proposals import Profile, channels_toml, propose, quoted, read_profile, stages_toml
+from pipeline.settings import load_settings, read_environment, zone_of
 from pipeline.strict import Place, build, nearest
 
 WEBHOOK_VARIABLE = "BITRIX24_WEBHOOK"
@@ -65,6 +65,11 @@ def write_config(folder: Path, answers: Answers, environ: Mapping[str, str], *, 
 
     Raises ConfigError when files exist already, and the source's own errors.
     """
+    zone_of(answers.timezone)
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", answers.launch):
+        raise ConfigError(
+            f"--launch {answers.launch!r}: a short name of Latin letters, digits, - and _", hint="--launch-title takes any text"
+        )
     targets = [folder / name for name in ("payback.toml", "stages.toml", "launches.toml")]
     present = [path for path in targets if path.exists()]
     if present and not replace:
@@ -80,6 +85,7 @@ def write_config(folder: Path, answers: Answers, environ: Mapping[str, str], *, 
     targets[0].write_text(_main_toml(answers, profile), encoding="utf-8")
     targets[1].write_text(stages_toml(answers.source, stages, profile), encoding="utf-8")
     targets[2].write_text(_launches_toml(answers, profile), encoding="utf-8")
+    load_settings(folder, {})  # what was written must be readable
     unrecognised = tuple(stage.name for stage in stages if propose(stage, profile) is None)
     return Outcome(tuple(targets), len(stages), unrecognised)
 
@@ -92,7 +98,7 @@ def read_stages(answers: Answers, hash_key: Secret) -> list[Stage]:
     if answers.branch:
         table["branch"] = answers.branch
     options = build(kind.OPTIONS, table, Place(Path("payback.toml"), f"sources.{answers.source}"), variables)
-    source = kind.open(options, Surroundings(timezone=ZoneInfo(answers.timezone), hash_key=hash_key))
+    source = kind.open(options, Surroundings(timezone=zone_of(answers.timezone), hash_key=hash_key))
     sink = MemorySink()
     engine.pull(source, sink, only=lambda stream: stream.walk is Walk.WHOLE)
     return sink.live(Stage)
@@ -117,24 +123,30 @@ def _write_env(path: Path, stored: Mapping[str, str], answers: Answers, key: str
             continue
         lines = [line for line in lines if not line.startswith(f"{name}=")]
         lines.append(f"{name}={value}")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)  # a full disk or a kill must not cost the hash key
 
 
 def _main_toml(answers: Answers, profile: Profile) -> str:
     if answers.webhook:
         source = f'kind = "bitrix24"\nwebhook = "env:{WEBHOOK_VARIABLE}"'
     else:
-        source = f'kind = "files"\npath = "{answers.files}"'
+        source = f'kind = "files"\npath = {quoted(answers.files or "")}'
     branch = (
-        f'branch = "{answers.branch}"' if answers.branch else '# branch = "Филиал"   # a field by title or code, or "pipeline"'
+        f"branch = {quoted(answers.branch)}"
+        if answers.branch
+        else '# branch = "Филиал"   # a field by title or code, or "pipeline"'
     )
     return f"""# Payback: who, where from, which channels. Secrets stand in .env, never here.
 
 [business]
-name = "{answers.name}"
-timezone = "{answers.timezone}"
+name = {quoted(answers.name)}
+timezone = {quoted(answers.timezone)}
 currency = "RUB"
 language = "ru"
 # closures = [2026-01-01, 2026-01-02]   # days shut: their weeks are left out on both sides
@@ -157,7 +169,7 @@ def _launches_toml(answers: Answers, profile: Profile) -> str:
     return f"""# What is measured. A cost that is left out is "not counted", which is not zero.
 
 [{answers.launch}]
-title = "{answers.launch_title}"
+title = {quoted(answers.launch_title)}
 started_on = {answers.started_on or date.today()}
 {line("margin", answers.margin, profile.margin_hint)}
 # washout_days = 14

@@ -1,7 +1,8 @@
 """Journeys: stages become milestones, origins become channels, and every lead becomes one row, as known at one time.
 
 Stages and origins are resolved here, over the distinct combinations that the data hold; SQL only joins the answers.
-The result is the temporary table `journeys` (columns: sql/journeys.sql) of a reading connection.
+The result is temporary tables of a reading connection: `journeys`, the records each is made of (`parts`), and `payments`;
+their columns are told in sql/.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,9 +91,10 @@ def build_journeys(
     currency: str,
     scope: Scope | None = None,
 ) -> tuple[StageUse, ...]:
-    """Makes the temporary tables `stage_map`, `channel_map` and `journeys`; the stages found, with their milestones.
+    """Makes the temporary tables `stage_map`, `channel_map`, `journeys`, `parts`, `payments` and `scope_sources`; the stages
+    found, with their milestones.
 
-    With a scope `journeys` holds only its leads, and `every_journey` all of them. An amount in another currency than
+    With a scope they hold only its leads, and `every_journey` all of them. An amount in another currency than
     `currency` is left out (a check counts them). Raises WarehouseError.
     """
     uses = _map_stages(reading, stages, seen_until)
@@ -103,6 +105,11 @@ def build_journeys(
     )
     if conditions:
         reading.create("journeys", f"select * from every_journey where {' and '.join(conditions)}", parameters)
+    known: dict[str, object] = {"seen_until": seen_until}
+    reading.create("parts", load("parts"), {**known, "currency": currency})
+    reading.create("payments", load("payments"), known)
+    heard = [row.source for row in reading.rows("select distinct source from commits where seen_at <= :seen_until", known)]
+    reading.load("scope_sources", _texts({"source": (scope and scope.sources) or heard}))
     return uses
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil, isinf
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -53,8 +53,9 @@ class Reason:
 class Facts:
     """What the ladder looks at.
 
-    Weeks are whole, mature and not left out; `recording` is the answer of `recording_changed`; `is_interim` is a look
-    before the verdict date declared at launch.
+    Weeks are whole, mature and not left out; `recording` is the answer of `recording_changed`. `days_to_maturity`: until the
+    last lead that may count so far is mature, i.e. the rest of the launch week, the washout and the horizon while no week
+    counts yet; not above zero from then on.
     """
 
     n_pre_weeks: int
@@ -62,7 +63,7 @@ class Facts:
     n_pre_visits: float
     n_post_visits: float
     recording: Reason | None = None
-    is_interim: bool = False
+    days_to_maturity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,9 @@ def climb(facts: Facts) -> Rung:
     total = total_rule(facts.n_pre_weeks)
     weeks: dict[str, float | str | None] = {"n_pre_weeks": facts.n_pre_weeks, "season": total.season}
     total_reason = Reason("total_indicative" if total.is_indicative else "total_without_control", weeks)
-    interim = (Reason("interim"),) if facts.is_interim else ()
     if facts.recording is None:
-        return Rung("R1", "process", total, (Reason("process_claim"), total_reason, *interim))
-    reasons = (Reason("process_withheld"), facts.recording, total_reason, *interim)
+        return Rung("R1", "process", total, (Reason("process_claim"), total_reason))
+    reasons = (Reason("process_withheld"), facts.recording, total_reason)
     return Rung(total.code, "none" if total.is_indicative else "total", total, reasons)
 
 
@@ -216,16 +216,17 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def _shortage(facts: Facts) -> tuple[Reason, ...]:
     """Why an effect is refused. A short pre period does not grow by waiting: it asks for history instead."""
     reasons = []
-    pre: dict[str, float | str | None] = {"n_weeks": facts.n_pre_weeks, "n_visits": facts.n_pre_visits}
+    limits = {"min_weeks": MIN_WEEKS, "min_visits": MIN_VISITS}
+    pre: dict[str, float | str | None] = {"n_weeks": facts.n_pre_weeks, "n_visits": facts.n_pre_visits, **limits}
     if facts.n_pre_weeks < MIN_WEEKS or facts.n_pre_visits < MIN_VISITS:
         reasons.append(Reason("too_little_pre", pre))
     if facts.n_post_weeks < MIN_WEEKS or facts.n_post_visits < MIN_VISITS:
         pace = _visits_a_week(facts)
-        wanted = MIN_VISITS / pace if pace else float("inf")
-        more = max(MIN_WEEKS - facts.n_post_weeks, wanted - facts.n_post_weeks)
+        wanted = max(MIN_WEEKS, ceil(MIN_VISITS / pace)) if pace else None
+        more = None if wanted is None else max(ceil(wanted - facts.n_post_weeks + facts.days_to_maturity / 7), 1)
         figures: dict[str, float | str | None] = {
             "n_weeks": facts.n_post_weeks, "n_visits": facts.n_post_visits,
-            "more_weeks": None if isinf(more) else ceil(more),
+            "more_weeks": more, **limits,
         }
         reasons.append(Reason("too_little_post", figures))
     return tuple(reasons)

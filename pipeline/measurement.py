@@ -3,9 +3,9 @@
 `measure` is deterministic: the same warehouse, `as_of` and settings give the same `pipeline.document.document`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,25 +31,32 @@ from pipeline.metrics import Cells, Figure
 from pipeline.periods import (
     HORIZONS,
     AsOf,
+    Gap,
     Horizon,
     Periods,
     choose_horizon,
     horizon_hours,
     horizon_population,
     known_until,
+    last_gap,
+    monday_of,
     split_periods,
 )
 from pipeline.queries import load
 from pipeline.settings import Launch, Settings
-from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
+from pipeline.weekly import FloatArray, WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading
 
+# A source heard longer ago than this is told of: a nightly run has failed twice.
+STALE_DAYS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class SourceCoverage:
-    """What one source holds, as known at `as_of`; `last_seen_at` is when it last said something new."""
+    """What one source holds, as known at `as_of`; `last_seen_at` is when it last said something new, `heard_on` the local day
+    it was last heard at all. Days, unlike times, do not move when a source is read twice a day."""
 
     source: str
     n_leads: int
@@ -58,6 +65,7 @@ class SourceCoverage:
     first_on: date | None
     last_on: date | None
     last_seen_at: str
+    heard_on: date
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +76,7 @@ class Measurement:
     as_of: AsOf
     known_on: date
     currency: str
+    timezone: str
     periods: Periods
     horizon: Horizon
     metrics: Mapping[str, MetricResult]
@@ -103,25 +112,29 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
         currency=business.currency,
         scope=launch.scope,
     )
-    sources = _coverage(reading, as_of, launch)
-    known_on = known_until(as_of.on, launch.started_on, [source.last_on for source in sources if source.last_on])
+    sources = _coverage(reading, as_of, launch, business.zone)
+    ends = [(source.last_on, source.heard_on) for source in sources if source.last_on]
+    known_on = known_until(as_of.on, launch.started_on, ends)
     horizon = _horizon(reading, launch, settings, as_of, known_on)
-    n_leads, first_on = _leads(reading, as_of)
+    n_leads, days = _leads(reading, as_of)
+    gap = last_gap(days, launch.started_on, business.closures)
+    first_on = gap.first_on if gap else min(days, default=None)
     periods = split_periods(launch.started_on, first_on, known_on, horizon.days, launch.washout_days, business.closures)
     weeks = _weeks(periods)
     measured = _observe_all(reading, periods, horizon, launch.margin)
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
-    findings = run_checks(reading, window, stages)
+    findings = (*run_checks(reading, window), *_told(gap, sources, as_of, settings))
     score = trust_score(findings)
 
     funnel = funnel_of(measured, stages)
-    rung = climb(measured, periods, weeks)
+    rung = climb(measured, periods, weeks, known_on, _duplicates(reading, periods))
     if not rung.is_refused:
         season = rung.total.season if rung.total else ladder.total_rule(len(periods.pre_weeks)).season
         measured = {name: _with_effect(result, weeks, season) for name, result in measured.items()}
     claims = {} if rung.is_refused else make_claims(launch, funnel, weeks, rung, measured, periods)
     return Measurement(
-        launch=launch, as_of=as_of, known_on=known_on, currency=business.currency, periods=periods, horizon=horizon,
+        launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
+        timezone=business.timezone, periods=periods, horizon=horizon,
         metrics=measured, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods),
         verdict=reach_verdict(launch, rung, claims, score), findings=findings, trust_score=score, stages=stages,
@@ -129,15 +142,21 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
     )  # fmt: skip
 
 
-def _coverage(reading: "Reading", as_of: AsOf, launch: Launch) -> tuple[SourceCoverage, ...]:
+def _coverage(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:
     found = []
     for row in reading.columns(load("coverage"), {"seen_until": as_of.seen_until}).to_pylist():
         if launch.scope.sources and row["source"] not in launch.scope.sources:
             continue
         first_on, last_on = (None if row[name] is None else row[name].date() for name in ("first_on", "last_on"))
+        if row["last_moved_at"] is not None:
+            moved_on = AsOf.instant(row["last_moved_at"], zone).on
+            last_on = max(last_on, moved_on) if last_on else moved_on
+        heard_on = AsOf.instant(row["synced_at"] or row["last_seen_at"], zone).on
         counts = (int(row["n_leads"]), int(row["n_deals"]), int(row["n_stage_changes"]))
         found.append(
-            SourceCoverage(row["source"], *counts, first_on, last_on, row["last_seen_at"].isoformat(timespec="microseconds"))
+            SourceCoverage(
+                row["source"], *counts, first_on, last_on, row["last_seen_at"].isoformat(timespec="microseconds"), heard_on
+            )
         )
     return tuple(sorted(found, key=lambda source: source.source))
 
@@ -155,13 +174,37 @@ def _owner_names(reading: "Reading", as_of: AsOf) -> dict[str, str]:
     return {owner_id: found.pop() for owner_id, found in sorted(names.items()) if len(found) == 1}
 
 
-def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, date | None]:
-    """Leads in scope and the day of the first one; what is dated in the future does not count."""
-    row = reading.rows(
-        "select count(*) as n, min(created_on) as first_on from journeys where created_at <= :seen_until",
+def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, list[date]]:
+    """How many leads are in scope, and the days that have any; what is dated in the future does not count."""
+    rows = reading.rows(
+        "select created_on, count(*) as n from journeys where created_at <= :seen_until group by created_on",
         {"seen_until": as_of.seen_until},
-    )[0]
-    return int(row.n), row.first_on
+    )
+    return sum(int(row.n) for row in rows), [row.created_on for row in rows]
+
+
+def _duplicates(reading: "Reading", periods: Periods) -> FloatArray:
+    """Leads of each week whose customer had made another one in the 30 days before."""
+    rows = reading.rows("select created_on, count(*) as n from journeys where is_duplicate group by created_on")
+    found = dict.fromkeys(periods.weeks, 0)
+    for row in rows:
+        if monday_of(row.created_on) in found:
+            found[monday_of(row.created_on)] += int(row.n)
+    return np.array(list(found.values()), dtype=np.float64)
+
+
+def _told(gap: Gap | None, sources: Sequence[SourceCoverage], as_of: AsOf, settings: Settings) -> Iterator[Finding]:
+    """What the reader has to know of the data as a whole; it takes nothing off the trust score."""
+    if gap is not None:
+        days: dict[str, str | int | float] = {"last_on": gap.last_on.isoformat(), "first_on": gap.first_on.isoformat()}
+        yield Finding("history_gap", "info", "journeys", gap.n_weeks, days)
+    files = {source.name for source in settings.sources if source.kind == "files"}
+    for source in sources:
+        n_days = (as_of.on - source.heard_on).days
+        if n_days > STALE_DAYS:
+            # An export is as old as it is; a portal should be read every night.
+            severity = "info" if source.source in files else "warning"
+            yield Finding("source_stale", severity, source.source, n_days, {"heard_on": source.heard_on.isoformat()})
 
 
 def _horizon(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, known_on: date) -> Horizon:

@@ -8,12 +8,15 @@ both sides.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
 
 from pipeline.errors import NothingToMeasure
 
 HORIZONS = (7, 14, 21, 30, 45, 60)
 HORIZON_SHARE = 0.9
 DEFAULT_HORIZON = 30
+# So many empty weeks in a row are a gap in the records: what lies before it is another time, or a stray row.
+GAP_WEEKS = 4
 # A horizon chosen from a handful of outcomes would be chance.
 MIN_OUTCOMES = 20
 MAX_PRE_WEEKS = 104
@@ -179,6 +182,31 @@ def _without_closures(periods: Periods, closures: Iterable[date]) -> Periods:
     return split
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of weeks without leads: nothing between `last_on` and `first_on`, the first lead after it."""
+
+    last_on: date
+    first_on: date
+    n_weeks: int
+
+
+def last_gap(lead_days: Iterable[date], started_on: date, closures: Iterable[date] = ()) -> Gap | None:
+    """The last run of GAP_WEEKS or more empty weeks before the launch, if a whole week with leads follows it before the launch.
+
+    A week with a closure is no empty week: somebody said why it has no leads.
+    """
+    launch_week = monday_of(started_on)
+    days = sorted({day for day in lead_days if day < launch_week}, reverse=True)
+    closed = {monday_of(day) for day in closures}
+    for later, earlier in pairwise(days):
+        between = Span(monday_of(earlier) + WEEK, monday_of(later)).mondays
+        n_weeks = sum(monday not in closed for monday in between)
+        if n_weeks >= GAP_WEEKS and monday_after(later) < launch_week:
+            return Gap(earlier, later, n_weeks)
+    return None
+
+
 def horizon_population(started_on: date) -> date:
     """Leads created before this day have been watched for the longest horizon when the launch starts."""
     return monday_of(started_on) - timedelta(days=max(HORIZONS))
@@ -196,11 +224,18 @@ def choose_horizon(outcome: str, n_within: Mapping[int, int], n_outcomes: int) -
     return Horizon(days, "data", outcome, n_within[days] / n_outcomes, n_outcomes)
 
 
-def known_until(as_of_on: date, started_on: date, last_events: Sequence[date], tolerance_days: int = 7) -> date:
-    """The day to whose start outcomes are known: `as_of_on`, unless a source fell silent more than a week before.
+def known_until(as_of_on: date, started_on: date, sources: Sequence[tuple[date, date]], tolerance_days: int = 7) -> date:
+    """The day to whose start outcomes are known. `sources`: day of the last event and day last heard, of each.
 
-    An export file read today ends when it was made: days after its last event are not days without leads. A source that
-    ended before the launch is history and binds nobody. `last_events`: the last event of each source.
+    A source is known up to the day it was last heard; one that fell silent more than a week before `as_of_on` (an export file
+    ends when it was made) up to its last event: what nobody told of is not "nothing happened". A source that ended before
+    the launch is history and binds nobody, unless all did: then the one heard last counts.
     """
-    ends = [day + timedelta(days=1) for day in last_events if day >= started_on and (as_of_on - day).days > tolerance_days]
+    ends = [
+        min(heard_on, last_on + timedelta(days=1)) if (as_of_on - last_on).days > tolerance_days else heard_on
+        for last_on, heard_on in sources
+        if last_on >= started_on
+    ]
+    if not ends and sources:
+        ends = [max(heard_on for _, heard_on in sources)]
     return min([as_of_on, *ends])

@@ -54,11 +54,16 @@ def stages_toml(source: str, stages: Sequence[Stage], profile: Profile) -> str:
     for stage in sorted(stages, key=lambda item: (item.entity != "lead", item.pipeline_id, item.sort or 0, item.stage_id)):
         groups.setdefault(stage.entity, []).append(stage)
     for entity, members in groups.items():
-        lines += ["", f"[{source}.{entity}]"]
-        for stage in members:
-            milestone = propose(stage, profile)
-            setting = f"{_quoted(stage.stage_id)} = {_quoted(milestone or NO_MILESTONE)}"
-            lines.append(f"{'' if milestone else '# not recognised: '}{setting}  # {clean_name(stage.name) or ''}")
+        repeated = len({stage.stage_id for stage in members}) < len(members)
+        tables: dict[str, list[Stage]] = {}
+        for stage in members:  # one id in two pipelines: each pipeline gets a table of its own
+            tables.setdefault(quoted(f"{entity}/{stage.pipeline_id}") if repeated else entity, []).append(stage)
+        for table, rows in tables.items():
+            lines += ["", f"[{source}.{table}]"]
+            for stage in rows:
+                milestone = propose(stage, profile)
+                setting = f"{quoted(stage.stage_id)} = {quoted(milestone or NO_MILESTONE)}"
+                lines.append(f"{'' if milestone else '# not recognised: '}{setting}  # {clean_name(stage.name) or ''}")
     return "\n".join(lines) + "\n"
 
 
@@ -66,15 +71,15 @@ def channels_toml(channels: Sequence[ChannelRule]) -> str:
     """[[channels]] tables."""
     lines: list[str] = []
     for rule in channels:
-        lines += ["", "[[channels]]", f"name = {_quoted(rule.name)}"]
+        lines += ["", "[[channels]]", f"name = {quoted(rule.name)}"]
         for key in ("crm_source", "utm_source", "utm_medium", "utm_campaign"):
             values = getattr(rule, key)
             if values:
-                lines.append(f"{key} = [{', '.join(_quoted(value) for value in values)}]")
+                lines.append(f"{key} = [{', '.join(quoted(value) for value in values)}]")
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A TOML basic string; control characters never get here because names are cleaned and ids are the CRM's codes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(char if char.isprintable() else " " for char in escaped) + '"'

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.engine import pull
+from connectors.errors import SourceError
 from pipeline.errors import PipelineError
 from pipeline.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one source: a report, or the error that ended its sync (what came before it is stored)."""
+    """What became of one source: a report; after an error that ended its sync, of what was stored before it, if anything was."""
 
     source: str
     report: SyncReport | None
@@ -56,5 +57,6 @@ def pull_all(
         except PipelineError:
             raise
         except Exception as error:  # a bug in one connector, ours or another package's, must not starve the other sources
-            outcomes.append(Outcome(source, None, error))
+            done = error.report if isinstance(error, SourceError) else None
+            outcomes.append(Outcome(source, done, error))
     return outcomes

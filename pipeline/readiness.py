@@ -7,7 +7,7 @@ from connectors.contract import Connector, Walk
 from connectors.errors import SourceError
 from connectors.memory import MemorySink
 from connectors.records import Stage
-from pipeline.errors import NothingToMeasure, PipelineError
+from pipeline.errors import NothingToMeasure, NoWarehouse, PipelineError
 from pipeline.measurement import measure
 from pipeline.run import as_of_from, open_warehouse
 from pipeline.settings import Settings, SourceSettings, StageRule, open_source
@@ -83,10 +83,14 @@ def _data(settings: Settings) -> list[Line]:
                 continue
             lines.append(Line("ok", f"{launch.name}: trust score {measured.trust_score} of 100"))
             for finding in measured.findings:
-                figures = ", ".join(f"{key} {value}" for key, value in finding.detail.items())
+                figures = ", ".join(
+                    f"{key} {value:.1%}" if key == "share" else f"{key} {value}" for key, value in finding.detail.items()
+                )
                 lines.append(
                     Line(finding.severity, f"{launch.name}: {finding.code}: {finding.n}" + (f" ({figures})" if figures else ""))
                 )
-    except PipelineError as error:
+    except NoWarehouse as error:
         lines.append(Line("warning", f"warehouse: {error}" + (f" -> {error.hint}" if error.hint else "")))
+    except PipelineError as error:
+        lines.append(Line("error", f"{error}" + (f" -> {error.hint}" if error.hint else "")))
     return lines

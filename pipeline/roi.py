@@ -1,7 +1,8 @@
 """Money: cost, benefit, ROI, payback, from the same draws as the effect, so that the parts add up.
 
 `roi = (benefit - cost) / cost`. Benefit is incremental gross profit plus saved cash hours; a line that was not filled
-in is "not counted", which is not 0. Definitions are printed with the figures; a month is 30.4375 days.
+in is "not counted", which is not 0, and without any cost there is no net, ROI or payback. Definitions are printed with the
+figures; a month is 30.4375 days.
 """
 
 from __future__ import annotations
@@ -177,7 +178,8 @@ class Money:
     `is_revenue_based`: no margin was given, so benefit is revenue and ROI flatters. `saved` is the window's worth of
     saved hours, part of benefit only if `is_saved_cash`. `break_even_monthly` is the benefit a month that pays all
     costs within a year, `break_even_effect` the same relative to the profit without the launch; both None while cost
-    or margin is unknown. Probabilities are None where the data are too coarse for one.
+    or margin is unknown. When no cost was given, cost and all that needs it are None. Probabilities are None where the data
+    are too coarse for one.
     """
 
     claim: Literal["process", "total"]
@@ -189,12 +191,12 @@ class Money:
     saved: float | None
     is_saved_cash: bool
     benefit: Interval | None
-    cost: float
+    cost: float | None
     net: Interval | None
     roi: Interval | None
     monthly_benefit: Interval | None
-    monthly_cost: float
-    one_off_cost: float
+    monthly_cost: float | None
+    one_off_cost: float | None
     payback: Payback | None
     break_even_margin: float | None
     break_even_monthly: float | None
@@ -217,10 +219,11 @@ def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_
     saved = saved or SavedHours()
     months = window_days / MONTH_DAYS
     monthly_cost = costs.a_month(n_leads / months)
-    cost = costs.once + monthly_cost * months
+    cost = costs.once + monthly_cost * months if costs.is_known else None
     parts = _benefit_parts(effect, saved, months)
     benefit = np.sum(list(parts.values()), axis=0) if parts else None
-    payback = None if benefit is None else _payback(costs.once, benefit / months, monthly_cost, 0)
+    net = None if benefit is None or cost is None else benefit - cost
+    payback = None if benefit is None or cost is None else _payback(costs.once, benefit / months, monthly_cost, 0)
     break_even, break_even_effect = _break_even(effect, costs, saved, monthly_cost, months)
     return Money(
         claim=effect.claim, window_days=window_days, margin=effect.margin, is_revenue_based=effect.margin is None,
@@ -229,14 +232,14 @@ def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_
         saved=None if saved.value is None else saved.value * months, is_saved_cash=saved.is_cash,
         benefit=None if benefit is None else interval_of(benefit),
         cost=cost,
-        net=None if benefit is None else interval_of(benefit - cost),
-        roi=interval_of((benefit - cost) / cost) if benefit is not None and cost else None,
+        net=None if net is None else interval_of(net),
+        roi=interval_of(net / cost) if net is not None and cost else None,
         monthly_benefit=None if benefit is None else interval_of(benefit / months),
-        monthly_cost=monthly_cost, one_off_cost=costs.once,
+        monthly_cost=monthly_cost if costs.is_known else None, one_off_cost=costs.once if costs.is_known else None,
         payback=None if payback is None else _payback_of(payback),
-        break_even_margin=break_even_margin(cost, effect.revenue.estimate) if effect.revenue else None,
+        break_even_margin=None if cost is None or not effect.revenue else break_even_margin(cost, effect.revenue.estimate),
         break_even_monthly=break_even, break_even_effect=break_even_effect,
-        p_roi_positive=_probability(effect, benefit > cost if benefit is not None and cost else None),
+        p_roi_positive=_probability(effect, net > 0 if net is not None and cost else None),
         p_payback_within_year=_probability(effect, None if payback is None else payback <= BREAK_EVEN_MONTHS),
         contributions=_contributions(parts, benefit),
         not_counted=(*costs.not_counted, *_benefits_not_counted(effect, saved)),

@@ -3,21 +3,22 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.contract import Progress, SyncReport
+from connectors.contract import Connector, Progress, Reader, SyncReport
+from connectors.errors import OptionError
 from connectors.secrets import mask
 from pipeline.document import document, document_bytes
 from pipeline.errors import ConfigError, Exit, NothingToMeasure, exit_code
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.pull import Outcome, pull_all
-from pipeline.reports import write
-from pipeline.settings import Launch, Settings, open_source
+from pipeline.reports import render, write
+from pipeline.settings import Launch, Settings, SourceSettings, open_source
 from pipeline.strict import nearest
-from pipeline.warehouse import Warehouse, utc_now
+from pipeline.warehouse import Reading, Warehouse, utc_now
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class NightReport:
     run_id: str
     sources: list[Outcome] = field(default_factory=list)
     launches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)  # reports for the terminal
 
     @property
     def outcome(self) -> str:
@@ -34,17 +36,24 @@ class NightReport:
         failed = [source for source in self.sources if source.error]
         problems = len(failed) + sum("error" in launch for launch in self.launches.values())
         if not problems:
-            return "ok"
+            return "partial" if self._is_incomplete else "ok"
         return "failed" if problems == len(self.sources) + len(self.launches) else "partial"
 
     @property
+    def _is_incomplete(self) -> bool:
+        """A sync that ended well and still knows that something is missing, such as rows that shrunken rights hide."""
+        reports = [source.report for source in self.sources if source.report]
+        return any(finding.severity == "error" for report in reports for finding in report.findings)
+
+    @property
     def exit_code(self) -> int:
-        """0, the failing class's own code when one source is all there is, else 7 (partial)."""
+        """0; the class's own code when everything failed for one reason or nothing can be measured yet; else 7 (partial)."""
         if self.outcome == "ok":
             return Exit.OK
         codes = {exit_code(source.error) for source in self.sources if source.error}
         codes |= {Exit(launch["exit_code"]) for launch in self.launches.values() if "error" in launch}
-        return codes.pop() if len(codes) == 1 and (self.outcome == "failed" or len(self.sources) <= 1) else Exit.PARTIAL
+        is_plain = self.outcome == "failed" or codes == {Exit.NOTHING} or not self.launches
+        return codes.pop() if len(codes) == 1 and is_plain and len(self.sources) <= 1 else Exit.PARTIAL
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -99,12 +108,18 @@ def run_nightly(
 ) -> NightReport:
     """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither."""
 
+    texts: list[str] = []
+
     def report(launch: Launch) -> dict[str, Any]:
         figures, is_new = _measure_and_save(settings, launch, as_of)
-        files = [write(figures, kind, language or settings.business.language, out) for kind in kinds if kind != "terminal"]
+        spoken = language or settings.business.language
+        files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
+        texts.extend(render(figures, kind, spoken) for kind in kinds if kind == "terminal")
         return {"verdict": figures["verdict"]["code"], "is_new": is_new, "files": [str(path) for path in files]}
 
-    return _run("night", settings, progress=progress, each=report)
+    night = _run("night", settings, progress=progress, each=report)
+    night.texts = texts
+    return night
 
 
 def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
@@ -131,8 +146,13 @@ def as_of_from(when: date | datetime | None, settings: Settings) -> AsOf:
     """A date means the end of that local day, nothing means today, a time stamp means exactly then (UTC)."""
     zone = settings.business.zone
     if isinstance(when, datetime):
+        if when > utc_now():
+            raise ConfigError(f"--as-of {when.isoformat()} lies in the future", hint="what will be known then is not known now")
         return AsOf.instant(when, zone)
-    return AsOf.day(when or datetime.now(zone).date(), zone)
+    today = utc_now().replace(tzinfo=UTC).astimezone(zone).date()
+    if when is not None and when > today:
+        raise ConfigError(f"--as-of {when} lies in the future", hint="what will be known then is not known now")
+    return AsOf.day(when or today, zone)
 
 
 def _run(
@@ -158,13 +178,23 @@ def _run(
     warehouse.migrate()
     started_at = utc_now()
     night = NightReport(run_id=f"{kind}-{started_at:%Y%m%dT%H%M%S.%f}")
-    opened = [(source.name, open_source(source, settings)) for source in sources]
-    night.sources = pull_all(opened, warehouse, night.run_id, full=is_full, progress=progress)
+    opened = {source.name: _opened(source, settings) for source in sources}
+    ready = [(name, source) for name, source in opened.items() if not isinstance(source, OptionError)]
+    refused = [Outcome(name, None, error) for name, error in opened.items() if isinstance(error, OptionError)]
+    night.sources = refused + pull_all(ready, warehouse, night.run_id, full=is_full, progress=progress)
     if each is not None:
         night.launches = {launch.name: _attempt(each, launch) for launch in settings.launches}
     detail = json.loads(mask(json.dumps(night.as_dict(), default=str), settings.secrets()))
     warehouse.record_run(night.run_id, kind, started_at, utc_now(), night.outcome, detail)
     return night
+
+
+def _opened(source: SourceSettings, settings: Settings) -> Connector | Reader | OptionError:
+    """A source that is configured wrongly fails alone, like one that cannot be reached."""
+    try:
+        return open_source(source, settings)
+    except OptionError as error:
+        return error
 
 
 def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch) -> dict[str, Any]:
@@ -180,9 +210,20 @@ def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime
     warehouse.check_schema()
     moment = as_of_from(as_of, settings)
     with warehouse.reading(moment.seen_until) as reading:
+        _refuse_before_memory(reading, moment)
         measured = measure(reading, launch, settings, moment)
     figures = document(measured)
     return figures, warehouse.save_snapshot(launch.name, moment.text, document_bytes(figures))
+
+
+def _refuse_before_memory(reading: Reading, moment: AsOf) -> None:
+    """A date before the first sync is no date without leads: nothing was known then."""
+    first = reading.rows("select min(seen_at) as seen_at from commits")[0].seen_at
+    if first is not None and first > moment.seen_until:
+        raise NothingToMeasure(
+            f"nothing was known on {moment.text}: the first sync was on {first:%Y-%m-%d %H:%M} UTC",
+            hint="choose a later --as-of; leads from before the first sync are measured as known since then",
+        )
 
 
 def _source_facts(source: Outcome) -> dict[str, Any]:

@@ -7,6 +7,7 @@ config/launches.toml  what is measured, and what it costs
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -150,7 +151,8 @@ class Settings:
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that must not appear in any text."""
         found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
-        return (*found, self.hash_key)
+        password = re.search(r"://[^:/@]*:([^@]+)@", self.warehouse_url.reveal())
+        return (*found, self.hash_key, *([Secret(password[1])] if password else []))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -160,7 +162,11 @@ def _slots(options: Any) -> Iterable[Any]:
 def read_environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of the .env beside the config folder, overridden by the process environment."""
     beside = folder.resolve().parent / ".env"
-    stored = dotenv_values(beside, interpolate=False) if beside.is_file() else {}
+    try:
+        stored = dotenv_values(beside, interpolate=False) if beside.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "it must be a UTF-8 text file that the user who runs payback may read"
+        raise ConfigError(f"{beside} cannot be read ({type(error).__name__})", hint=hint) from None
     return {**{name: value or "" for name, value in stored.items()}, **environ}
 
 
@@ -172,7 +178,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     variables = read_environment(folder, environ)
     document = _toml(main)
     outline = build(_Outline, document, Place(main), variables)
-    _check_zone(outline.business, Place(main))
+    _check_business(outline.business, Place(main))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -220,14 +226,21 @@ def _toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _check_zone(business: Business, place: Place) -> None:
+def _check_business(business: Business, place: Place) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", business.currency):
+        raise ConfigError(f"{place.of('business').of('currency')}: a currency is an ISO code such as RUB")
     try:
-        ZoneInfo(business.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        where = place.of("business").of("timezone")
-        raise ConfigError(
-            f"{where}: {business.timezone!r} is no time zone", hint="use an IANA name such as Europe/Moscow"
-        ) from None
+        zone_of(business.timezone)
+    except ConfigError as error:
+        raise ConfigError(f"{place.of('business').of('timezone')}: {error}", hint=error.hint) from None
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of that name. Raises ConfigError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"{name!r} is no time zone", hint="use an IANA name such as Europe/Moscow") from None
 
 
 def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str], home: Path) -> SourceSettings:
@@ -265,9 +278,10 @@ def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
     for source, entities in _toml(path).items():
         if source not in sources:
             raise ConfigError(f"{Place(path, source)}: no source {source!r}{nearest(source, sorted(sources))}")
-        for entity_pipeline, stages in entities.items():
+        for entity_pipeline, stages in _table(entities, Place(path, source)).items():
             entity, _, pipeline_id = entity_pipeline.partition("/")
             place = Place(path, f"{source}.{entity_pipeline}")
+            stages = _table(stages, place)
             if entity not in ("lead", "deal"):
                 raise ConfigError(f"{place}: {entity!r} is neither lead nor deal")
             for stage_id, milestone in stages.items():
@@ -280,6 +294,25 @@ def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
     return tuple(rules)
 
 
+def _table(value: object, place: Place) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{place}: expected a table of keys")
+    return value
+
+
+def _check_launch(launch: Launch, place: Place) -> None:
+    """Values no launch can have."""
+    for cost, amount in asdict(launch.costs).items():
+        if isinstance(amount, float) and not 0 <= amount <= 1e12:
+            raise ConfigError(f"{place.of('costs').of(cost)}: a cost is a number from 0 to 10^12, not negative")
+    if not 1990 <= launch.started_on.year <= 2200:
+        raise ConfigError(f"{place.of('started_on')}: no launch started in the year {launch.started_on.year}")
+    if not 0 <= launch.washout_days <= 366:
+        raise ConfigError(f"{place.of('washout_days')}: days that count for neither side, from 0 to 366")
+    if launch.horizon_days is not None and not 1 <= launch.horizon_days <= 366:
+        raise ConfigError(f"{place.of('horizon_days')}: days an outcome may take, from 1 to 366; leave it out to have it chosen")
+
+
 def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
     if not path.is_file():
         return ()
@@ -289,9 +322,7 @@ def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
         launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
         if launch.margin is not None and not 0 < launch.margin <= 1:
             raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
-        for cost, amount in asdict(launch.costs).items():
-            if isinstance(amount, float) and amount < 0:
-                raise ConfigError(f"{place.of('costs').of(cost)}: a cost is not negative")
+        _check_launch(launch, place)
         for source in launch.scope.sources:
             if source not in sources:
                 raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")

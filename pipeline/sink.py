@@ -120,7 +120,9 @@ class WarehouseSink:
         )
         open_rows: _Rejects = {}
         for key, column, reason, location, is_resolved in rows:
-            if is_resolved:
+            if is_resolved and key is None:
+                open_rows = {row: None for row in open_rows if row[0] is not None or row[3] != location}
+            elif is_resolved:
                 open_rows = {row: None for row in open_rows if row[0] != key}
             else:
                 open_rows[key, column, reason, location] = None
@@ -158,7 +160,7 @@ class WarehouseSink:
 
     def _delete(self, connection: Connection, landing: Landing, stamp: _Stamp) -> int:
         """Append a deleted copy of the newest version of each key that is not deleted yet; how many."""
-        if not landing.deleted:
+        if not landing.deleted or not self._is_filled(connection, landing.stream.record.TABLE):
             return 0
         record, only = landing.stream.record, landing.stream.only
         keys = [key if isinstance(key, tuple) else (str(key),) for key in landing.deleted]  # full keys, or the last field
@@ -178,11 +180,12 @@ class WarehouseSink:
         )
 
     def _quarantine(self, connection: Connection, prepared: Sequence["_Prepared"], stamp: _Stamp) -> dict[str, _Rejects]:
-        """Append new rejects, and a resolving row for each key that is readable now, or gone; what is open then."""
+        """Append new rejects, and a resolving row for each key that is readable now, or gone, and for each place without a key
+        that was read anew and is good now; what is open then."""
         opened = {part.landing.stream.name: dict(self._quarantined[part.landing.stream.name]) for part in prepared}
         for part in prepared:
             rows = opened[part.landing.stream.name]
-            for row in [row for row in rows if row[0] in part.settled]:
+            for row in [row for row in rows if part.settles(row)]:
                 del rows[row]
             for reject in part.rejects:
                 key = None if reject.key is None else clean(reject.key)
@@ -190,8 +193,11 @@ class WarehouseSink:
         added: list[tuple[str, str | None, str, str, str, bool]] = []
         for stream, rows in opened.items():
             before = self._quarantined[stream]
-            settled = {row[0]: None for row in before if row not in rows}
+            settled = {row[0]: None for row in before if row not in rows and row[0] is not None}
             added += [(stream, key, "", "", "", True) for key in settled]
+            bad_places = {row[3] for row in rows if row[0] is None}
+            good_places = {row[3]: None for row in before if row[0] is None and row[3] not in bad_places}
+            added += [(stream, None, "", "", place, True) for place in good_places]
             added += [(stream, *row, False) for row in rows if row not in before or row[0] in settled]
         if added:
             names = ("stream", "record_key", "column_name", "reason", "location", "is_resolved")
@@ -245,7 +251,15 @@ class _Prepared:
         self.rejects: list[Reject] = [*landing.rejects, *unstorable]
         # Keys whose older quarantine rows are settled: read well, or gone.
         gone = (key[-1] if isinstance(key, tuple) else str(key) for key in landing.deleted)
-        self.settled = {*self.rows.column(record.KEY[-1]).to_pylist(), *gone}
+        self._settled = {*self.rows.column(record.KEY[-1]).to_pylist(), *gone}
+        self._reread = clean(landing.reread)
+
+    def settles(self, row: _Reject) -> bool:
+        """Whether an open quarantine row ends with this landing."""
+        key, _, _, location = row
+        if key is None:
+            return bool(self._reread) and location.startswith(self._reread)
+        return key in self._settled
 
 
 def later(connection: Connection, now: datetime, table: str = "commits") -> datetime:

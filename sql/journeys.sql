@@ -3,6 +3,8 @@
 -- definition: One row a lead, plus one a deal that no live lead stands behind, as known at seen_until. Stage changes of a
 --   lead and of its deals count together, and the stage a record stands in counts as one more change. The first time a
 --   milestone was reached counts; paid implies visited, visited, confirmed and no_show imply booked, booked implies qualified.
+--   amount is what the paid deals brought, else the paid lead's own, else what open deals or the lead may bring; revenue counts
+--   payments.sql instead. own_paid_hours and own_amount are those of the lead (or lone deal) itself, its deals aside.
 -- Reads the temporary tables stage_map (source, entity, pipeline_id, stage_id, milestone) and channel_map (crm_source,
 -- utm_source, utm_medium, utm_campaign, channel), where an empty text stands for a field that is not filled.
 -- ClickHouse will need an override: extract(epoch from ...) of a difference is not known there.
@@ -77,7 +79,8 @@ deal_outcomes as (
         min(visited_at) as visited_at, min(no_show_at) as no_show_at, min(cancelled_at) as cancelled_at,
         min(paid_at) as paid_at, min(lost_at) as lost_at,
         -- Once a deal is paid, the others of the same lead are hopes or losses: only paid ones are revenue.
-        coalesce(sum(case when paid_at is not null then coalesce(amount, 0) end), sum(amount)) as amount,
+        sum(case when paid_at is not null then coalesce(amount, 0) end) as paid_amount,
+        sum(amount) as hoped_amount,
         count(*) as n_deals
     from live_deals as deal
     left join reached on reached.source = deal.source and reached.entity = 'deal' and reached.entity_id = deal.deal_id
@@ -111,7 +114,12 @@ described as (
         coalesce(subjects.customer_hash, contact.customer_hash, subjects.contact_id) as customer,
         -- A hash is one person everywhere; a contact's number means somebody else in another source.
         case when coalesce(subjects.customer_hash, contact.customer_hash) is null then subjects.source else '' end as customer_source,
-        case when deal.n_deals > 0 then deal.amount else subjects.amount end as amount,
+        case
+            when deal.paid_at is not null then deal.paid_amount
+            when deal.n_deals > 0 and own.paid_at is null then deal.hoped_amount
+            else subjects.amount
+        end as amount,
+        own.paid_at as own_paid_at, subjects.amount as own_amount,
         least(own.qualified_at, deal.qualified_at) as qualified_at,
         least(own.booked_at, deal.booked_at) as booked_at,
         least(own.confirmed_at, deal.confirmed_at) as confirmed_at,
@@ -163,5 +171,7 @@ select
     cast(extract(epoch from (paid_at - created_at)) as double precision) / 3600.0 as paid_hours,
     cast(extract(epoch from (lost_at - created_at)) as double precision) / 3600.0 as lost_hours,
     cast(extract(epoch from (next_visited_at - created_at)) as double precision) / 3600.0 as next_visit_hours,
-    cast(amount as numeric(18, 2)) as amount
+    cast(amount as numeric(18, 2)) as amount,
+    cast(extract(epoch from (own_paid_at - created_at)) as double precision) / 3600.0 as own_paid_hours,
+    own_amount
 from in_order

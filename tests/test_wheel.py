@@ -47,7 +47,7 @@ def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, "demo", "--out", "demo")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(installed))
-    assert "inside the interval" in done.stdout
+    assert "incremental profit: true" in done.stdout
     assert (tmp_path / "demo" / "assistant.html").exists()
 
 

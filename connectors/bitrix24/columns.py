@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from connectors.people import impersonal
 from connectors.records import Semantics
 from connectors.text import clean_name, fold
 from connectors.values import key, optional_flag, utc, word
@@ -47,19 +48,23 @@ def code(value: object) -> str:
     return name
 
 
-_fold_again = lru_cache(maxsize=4096)(fold)
+def _public(text: str | None) -> str | None:
+    return impersonal(fold(text))
+
+
+_public_again = lru_cache(maxsize=4096)(_public)
 
 
 def folded(value: object) -> str | None:
-    """Text that rules compare. A CRM repeats a few hundred of them over a million rows."""
+    """Text that rules compare, without persons. A CRM repeats a few hundred of them over a million rows."""
     if value is None:
         return None
-    text = word(value)
-    return _fold_again(text) if text is None or len(text) <= 100 else fold(text)
+    text = value if isinstance(value, str) else word(value)
+    return _public_again(text) if text is None or len(text) <= 100 else _public(text)
 
 
 def required_fold(value: object) -> str:
-    text = fold(word(value))
+    text = folded(value)
     if text is None:
         raise ValueError("empty")
     return text

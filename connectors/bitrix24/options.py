@@ -56,8 +56,8 @@ def endpoint(webhook: Secret) -> Endpoint:
     if match is None:
         raise OptionError(
             "webhook: not the address of an incoming webhook",
-            hint="it must look like https://PORTAL.bitrix24.ru/rest/1/CODE/ : in the portal open Developer resources > Other > "
-            "Inbound webhook (Разработчикам > Другое > Входящий вебхук) and copy the whole address into .env",
+            hint="it must look like https://PORTAL.bitrix24.ru/rest/USER/CODE/ : in the portal open Developer resources > "
+            "Other > Inbound webhook (Разработчикам > Другое > Входящий вебхук) and copy the whole address into .env",
         )
     if match["scheme"] == "http" and not _LOOPBACK.fullmatch(match["host"]):
         raise OptionError("webhook: must begin with https://", hint="the address is a password; Bitrix24 refuses plain http")

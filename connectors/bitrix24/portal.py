@@ -99,7 +99,7 @@ def _pipelines(answers: Mapping[str, Json]) -> dict[str, str]:
 def _findings(answers: Mapping[str, Json], scopes: set[str]) -> list[Finding]:
     findings = []
     if not scopes & _USER_SCOPES:
-        findings.append(Finding("scope_missing", "warning", "owners", detail={"scope": "user"}))
+        findings.append(Finding("scope_missing", "warning", "owners", detail={"scope": "user_basic"}))
     if _result(answers, "profile", dict).get("ADMIN") is False:
         # Lists leave out what the webhook's owner may not read, without any error (reference 1.2).
         findings.append(Finding("webhook_not_admin", "warning", "leads"))

@@ -25,7 +25,7 @@ from connectors.bitrix24.columns import (
     sort,
     stage_semantics,
 )
-from connectors.people import customer_hash
+from connectors.people import PERSONAL, customer_hash
 from connectors.records import Contact, CrmSource, Deal, Entity, Lead, Owner, Pipeline, Stage, StageChange
 from connectors.secrets import Secret
 from connectors.text import clean_name
@@ -52,14 +52,18 @@ class Reading:
 
 def parsed(row: Row, plan: Plan) -> list[Any]:
     """The values of the plan's columns. Raises ColumnError."""
-    values = []
-    column = ""
+    get = row.get
     try:
-        for column, parse in plan:
-            values.append(parse(row.get(column)))
+        return [parse(get(column)) for column, parse in plan]
+    except ValueError:
+        return [_parsed(column, parse, get(column)) for column, parse in plan]  # again, to name the column
+
+
+def _parsed(column: str, parse: Parse, value: object) -> Any:
+    try:
+        return parse(value)
     except ValueError as error:
         raise ColumnError(column, str(error)) from None
-    return values
 
 
 def person(phones: list[str], emails: list[str], reading: Reading) -> str | None:
@@ -245,7 +249,7 @@ def crm_source(row: Row, reading: Reading) -> CrmSource | None:
     if row.get("ENTITY_ID") != "SOURCE":
         return None
     source, label = parsed(row, CRM_SOURCE)
-    return CrmSource(source, label or source)
+    return CrmSource(source, source if source == PERSONAL else label or source)
 
 
 def pipeline(row: Row, reading: Reading) -> Pipeline:

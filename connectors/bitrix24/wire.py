@@ -6,6 +6,7 @@ Facts: reference sections 1.4-1.8 (envelopes, error codes, redirects), 2.1-2.3 (
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from connectors.contract import Answer, Call, Json, Meter, Ruling, Verdict
@@ -34,16 +35,22 @@ def command(call: Call) -> str:
 
 
 def _flatten(path: str, value: Json, pairs: list[str]) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        pairs.append(_pair(path, value))
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             _flatten(f"{path}[{key}]" if path else str(key), inner, pairs)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             _flatten(f"{path}[]", inner, pairs)
     else:
-        text = str(value)
-        # `$result[name][49][ID]` stays readable for the server; `+` of an offset must be %2B or it arrives as a space.
-        pairs.append(f"{quote(path, safe='[]')}={quote(text, safe='$[]' if text.startswith('$result[') else '')}")
+        pairs.append(_pair(path, str(value)))
+
+
+@lru_cache(maxsize=1024)  # every page asks for the same columns
+def _pair(path: str, text: str) -> str:
+    # `$result[name][49][ID]` stays readable for the server; `+` of an offset must be %2B or it arrives as a space.
+    return f"{quote(path, safe='[]')}={quote(text, safe='$[]' if text.startswith('$result[') else '')}"
 
 
 def unpack(body: Json, names: Sequence[str]) -> dict[str, Answer]:
@@ -110,9 +117,13 @@ def _instant(value: Json) -> datetime | None:
 
 # --- verdicts -----------------------------------------------------------------------------------------------------------
 
-_NEW_WEBHOOK = "make a new incoming webhook as an administrator (scopes crm and user) and put its address into .env"
-SCOPES = "edit the webhook in the portal, tick the scopes crm and user (Пользователи), and put its new address into .env"
+_NEW_WEBHOOK = "make a new incoming webhook as an administrator (scopes crm and user_basic) and put its address into .env"
+SCOPES = (
+    "edit the webhook in the portal, tick the scopes crm and user_basic (user or user_brief also work), and put its new address "
+    "into .env"
+)
 _PLAN = "check that the portal's plan includes REST and that the webhook's owner is an administrator"
+_WEB_PAGE = "check that the webhook's address in .env is the one the portal shows; if it is, run again later: it resumes"
 REPORT = "this is a fault of the connector or a method the portal lacks: report it with the code"
 
 # By code in lower case (codes occur in both cases). The code decides, the HTTP status only hints: the published ones disagree.
@@ -221,6 +232,8 @@ def _status_ruling(answer: Answer) -> Ruling:
         return Ruling(Verdict.SLOW, what)
     if answer.status in (413, 502, 504):  # a gateway gave up on a request that took too long or is too big
         return Ruling(Verdict.SPLIT, what)
+    if answer.status < 300 and not answer.is_json and answer.content_type == "text/html":
+        return Ruling(Verdict.RETRY, f"HTTP {answer.status}, a web page instead of JSON ({answer.length} bytes)", _WEB_PAGE)
     if answer.status >= 500 or answer.status == 408 or answer.status < 300:
         return Ruling(Verdict.RETRY, what)
     return Ruling(Verdict.FATAL, what, "check that the webhook's address in .env belongs to a Bitrix24 portal")

@@ -22,6 +22,7 @@ class Batch:
 
     records: list[Lead | Deal] = field(default_factory=list)
     changes: list[StageChange] = field(default_factory=list)
+    undone: list[tuple[str, str]] = field(default_factory=list)  # full keys of changes that the rows say did not happen
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -30,11 +31,13 @@ class FileImport:
 
     def __init__(self, name: str, table: Table, reader: RowReader) -> None:
         self._name, self._table, self._reader = name, table, reader
+        self.place = f"{name}, "  # what the places of its rejects begin with
         self._sums = LineSums(reader, repeated_ids(table, reader))
 
     def batches(self) -> Iterator[Batch]:
         """At least one batch. Raises PayloadError when the file is damaged or most of it cannot be read."""
         batch = Batch()
+        nameless: list[Reject] = []  # without an id only a whole reading can settle older ones: they wait for the last batch
         n_rows = n_bad = 0
         for row in self._table.rows():
             if n_rows and n_rows % BATCH == 0:
@@ -44,13 +47,14 @@ class FileImport:
             reject = self._take(row, batch)
             if reject is None:
                 continue
-            batch.rejects.append(reject)
+            (nameless if reject.key is None else batch.rejects).append(reject)
             n_bad += 1
             if n_bad >= _BAD_LIMIT and n_bad * 2 > n_rows:
                 raise PayloadError(
                     f"{self._name}: {n_bad} of the first {n_rows} rows cannot be read, row {row.number} for: {reject.reason}",
                     hint="the file is damaged, or delimiter, encoding, date_order or columns are set wrongly",
                 )
+        batch.rejects += nameless
         yield batch
 
     def _take(self, row: Row, batch: Batch) -> Reject | None:
@@ -65,10 +69,11 @@ class FileImport:
         if taken is not None:
             batch.records.append(taken[0])
             batch.changes += taken[1]
+            batch.undone += taken[2]
         return None
 
     def _where(self, row: Row) -> str:
-        return f"{self._name}, {self._table.unit} {row.number}"
+        return f"{self.place}{self._table.unit} {row.number}"
 
     def directory(self) -> dict[str, list[Record]]:
         """The names that occurred in the rows, by stream."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from connectors.contract import Finding
-from connectors.files.rows import RowFault, RowReader
+from connectors.files.rows import RowFault, RowReader, Taken
 from connectors.files.tables import Table
-from connectors.records import Deal, Lead, StageChange
 
 _MONEY = ("amount", "currency")
 
@@ -58,7 +57,7 @@ class LineSums:
             | {place for places in columns.milestones.values() for place in places}
         )
 
-    def take(self, key: str, cells: Sequence[str]) -> tuple[Lead | Deal, list[StageChange]] | None:
+    def take(self, key: str, cells: Sequence[str]) -> Taken | None:
         """The record this row completes; None while rows of its id are to come, or when one of them was bad. Raises RowFault."""
         if key not in self._left:
             return self._reader.record(key, cells, *self._reader.amount(cells))

@@ -14,7 +14,7 @@ from connectors.files.rows import RowReader
 from connectors.files.tables import digest_of, open_table
 from connectors.records import CrmSource, Deal, Lead, Owner, Pipeline, Record, Stage, StageChange
 
-READING = "1"  # raise it when the same file would be read differently: then every file is read again
+READING = "2"  # raise it when the same file would be read differently: then every file is read again
 
 
 @dataclass(slots=True)
@@ -105,18 +105,17 @@ class Files:
         held: Batch | None = None
         for batch in work.batches():
             if held is not None:
-                parts = self._parts(held)
-                yield from (_chunk(stream, parts, held, known) for stream in wanted if parts.get(stream.name))
+                chunks = self._chunks(held, wanted, known)
+                yield from (chunk for chunk in chunks if chunk.records or chunk.rejects or chunk.deleted)
             held = batch
         self._findings += work.findings(self._main.name)
-        if file.is_untouched():
+        is_whole = file.is_untouched()
+        if is_whole:
             for stream in wanted:
                 known[stream.name].files[file.name] = digest
         else:
             self._findings.append(Finding("file_changed_while_read", "warning", self._main.name, 1, {"file": file.name}))
-        last = held or Batch()
-        parts = {**self._parts(last), **work.directory()}
-        yield from (_chunk(stream, parts, last, known) for stream in wanted)
+        yield from self._chunks(held or Batch(), wanted, known, work.directory(), work.place if is_whole else "")
 
     def _opened(self, file: ExportFile) -> FileImport:
         """The file with its columns recognised and its repeated ids counted. Raises OptionError, PayloadError."""
@@ -132,9 +131,23 @@ class Files:
         columns = recognise(file.name, table.headings, asked.record, self._columns, self._milestones)
         return FileImport(file.name, table, RowReader(asked, self._surroundings, columns, table.serial_origin))
 
-    def _parts(self, batch: Batch) -> dict[str, list[Record]]:
-        """The records of a batch by stream."""
-        return {self._main.name: [*batch.records], self._history.name: [*batch.changes]}
+    def _chunks(
+        self,
+        batch: Batch,
+        wanted: Sequence[Stream],
+        known: Mapping[str, _Imported],
+        directory: Mapping[str, list[Record]] | None = None,
+        reread: str = "",
+    ) -> Iterator[Chunk]:
+        """A batch, and the names that occurred when it is a file's last one, by stream."""
+        for stream in wanted:
+            state = known[stream.name].state()
+            if stream is self._main:
+                yield Chunk(stream, [*batch.records], batch.rejects, state, reread=reread)
+            elif stream is self._history:
+                yield Chunk(stream, [*batch.changes], [], state, batch.undone)
+            else:
+                yield Chunk(stream, (directory or {}).get(stream.name, []), [], state)
 
     def _report_gone(self, names: set[str], digests: set[str], imported: _Imported) -> Iterator[Chunk]:
         """Say once that files have gone (renamed ones have not). What they told stays: an export is only a window on the CRM."""
@@ -146,11 +159,6 @@ class Files:
         if gone or back:
             imported.gone = [name for name in imported.gone if name not in back] + gone
             yield Chunk(self._main, [], [], imported.state())
-
-
-def _chunk(stream: Stream, parts: Mapping[str, list[Record]], batch: Batch, known: Mapping[str, _Imported]) -> Chunk:
-    is_main = stream.record in (Lead, Deal)
-    return Chunk(stream, parts.get(stream.name, []), batch.rejects if is_main else [], known[stream.name].state())
 
 
 def _imported(state: Mapping[str, Json] | None) -> _Imported:

@@ -1,7 +1,7 @@
 """One row of cells -> one lead or deal, with the stage changes its dates tell of. What cannot be read is a `RowFault`."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -11,12 +11,13 @@ from typing import TypeVar
 from connectors.contract import Surroundings
 from connectors.files.headings import Columns
 from connectors.files.options import Options
-from connectors.people import customer_hash
+from connectors.people import PERSONAL, customer_hash, impersonal
 from connectors.records import CrmSource, Deal, Entity, Lead, Owner, Pipeline, Record, Stage, StageChange
 from connectors.text import clean_name, fold
 from connectors.values import flag, local_day, ru_money, ru_time, wall_utc
 
 ID_LIMIT = 64
+_MILESTONE = "milestone"  # in the id of a stage change, where that of the present stage has its time
 DEFAULT_PIPELINE = "0"  # as Bitrix24 calls the funnel of leads, and the first one of deals
 # How exports write "no date" (amoCRM: не закрыта).
 _NO_DATE = frozenset({"-", "—", "–", "не закрыта", "не закрыт", "нет", "null", "none", "n/a", "00.00.0000", "0000-00-00"})
@@ -42,6 +43,8 @@ _TEXTS = (
 )  # fmt: skip
 
 T = TypeVar("T")
+# A row's record, the stage changes it tells of, and the full keys of those that it says did not happen.
+Taken = tuple[Lead | Deal, list[StageChange], list[tuple[str, str]]]
 
 
 class RowFault(Exception):
@@ -93,10 +96,8 @@ class RowReader:
             currency = self._parsed("currency", _currency_code, named)
         return amount, currency or self._currency
 
-    def record(
-        self, key: str, cells: Sequence[str], amount: Decimal | None, currency: str | None
-    ) -> tuple[Lead | Deal, list[StageChange]]:
-        """The record of a row, and its stage changes. Raises RowFault."""
+    def record(self, key: str, cells: Sequence[str], amount: Decimal | None, currency: str | None) -> Taken:
+        """The record of a row, with its stage changes. Raises RowFault."""
         cells = self._trimmed(cells)
         (pipeline, stage, owner, crm_source, utm_source, utm_medium, utm_campaign, utm_content, utm_term, contact, phone, email,
          repeat, branch, lead) = self._texts(cells)  # fmt: skip
@@ -107,20 +108,26 @@ class RowReader:
         pipeline_id = self._entry(self._pipelines, pipeline) or DEFAULT_PIPELINE
         stage_id = _folded(stage) or ""
         self._know(pipeline_id, stage_id, stage)
-        moved_at, changes = self._moves(cells, stage_id, created_at, modified_at)
-        moves = [self._change(key, pipeline_id, stage, at) for stage, at in changes]
+        reached = self._reached(cells, created_at)
+        moved_at = self._moved_at(cells, stage_id, created_at, modified_at, reached.get(stage_id))
+        # A milestone has one date, corrected or cleared in a later export: no date in its id. A stage can be entered many times.
+        moves = [self._change(key, pipeline_id, milestone, _MILESTONE, at) for milestone, at in reached.items()]
+        if stage_id and moved_at is not None and reached.get(stage_id) != moved_at:
+            moves.append(self._change(key, pipeline_id, stage_id, moved_at.isoformat(), moved_at))
+        missed = [milestone for milestone, _, _ in self._milestones if milestone not in reached]
+        undone: list[tuple[str, str]] = [(self.entity, _change_id(key, milestone, _MILESTONE)) for milestone in missed]
         person = customer_hash(self._key, phone=phone, email=email, country=self._country) if phone or email else None
         shared = (
             created_at, self._day(created_at), modified_at, moved_at, stage_id, None, pipeline_id,
-            self._entry(self._owners, owner), self._entry(self._sources, crm_source),
-            _folded(utm_source), _folded(utm_medium), _folded(utm_campaign), _folded(utm_content), _folded(utm_term),
+            self._entry(self._owners, owner), self._entry(self._sources, _public(crm_source)),
+            _word(utm_source), _word(utm_medium), _word(utm_campaign), _word(utm_content), _word(utm_term),
             amount, currency, contact[:ID_LIMIT] or None, person,
         )  # fmt: skip
         is_repeat = self._parsed("repeat", _yes, repeat) if repeat else None
         branch = _named(branch) or self._branch
         if self.entity == "deal":
-            return Deal(key, lead[:ID_LIMIT] or None, *shared, is_repeat, False, branch, None), moves
-        return Lead(key, *shared, bool(phone) if "phone" in self._places else None, is_repeat, branch, None), moves
+            return Deal(key, lead[:ID_LIMIT] or None, *shared, is_repeat, False, branch, None), moves, undone
+        return Lead(key, *shared, bool(phone) if "phone" in self._places else None, is_repeat, branch, None), moves, undone
 
     def directory(self) -> dict[str, list[Record]]:
         """The names that occurred, by stream. The first spelling of a name stands for all that fold to the same."""
@@ -131,30 +138,34 @@ class RowReader:
             "owners": [Owner(owner, name, True) for owner, name in self._owners.items()],
         }
 
-    def _moves(
-        self, cells: Sequence[str], stage_id: str, created_at: datetime, modified_at: datetime | None
-    ) -> tuple[datetime | None, Iterable[tuple[str, datetime]]]:
-        """When the present stage was entered, and all (stage, time) the row knows."""
-        changes: dict[tuple[str, datetime], None] = {}
-        moved_at = self._since(cells, self._places.get("moved", ()), created_at)
+    def _reached(self, cells: Sequence[str], created_at: datetime) -> dict[str, datetime]:
+        """The stages whose milestone columns hold a date."""
+        reached: dict[str, datetime] = {}
         for milestone, _, places in self._milestones:
             at = self._since(cells, places, created_at)
             if at is not None:
-                changes[milestone, at] = None
-                if milestone == stage_id and moved_at is None:
-                    moved_at = at
-        if stage_id:
-            if moved_at is None and modified_at is not None:
-                moved_at = self._not_before(modified_at, created_at)
-                self.n_modified += 1
-            if moved_at is None:
-                self.n_untimed += 1
-            else:
-                changes[stage_id, moved_at] = None
-        return moved_at, changes
+                reached[milestone] = at
+        return reached
 
-    def _change(self, key: str, pipeline_id: str, stage_id: str, at: datetime) -> StageChange:
-        change_id = f"{key}/{stage_id}/{at.isoformat()}"
+    def _moved_at(
+        self,
+        cells: Sequence[str],
+        stage_id: str,
+        created_at: datetime,
+        modified_at: datetime | None,
+        milestone_at: datetime | None,
+    ) -> datetime | None:
+        """When the present stage was entered: by its own column, else its milestone, else the last change (an upper bound)."""
+        moved_at = self._since(cells, self._places.get("moved", ()), created_at) or milestone_at
+        if stage_id and moved_at is None:
+            if modified_at is not None:
+                self.n_modified += 1
+                return self._not_before(modified_at, created_at)
+            self.n_untimed += 1
+        return moved_at
+
+    def _change(self, key: str, pipeline_id: str, stage_id: str, mark: str, at: datetime) -> StageChange:
+        change_id = _change_id(key, stage_id, mark)
         return StageChange(self.entity, change_id, key, stage_id, pipeline_id, None, at, self._day(at))
 
     def _day(self, at: datetime) -> date:
@@ -238,8 +249,26 @@ class RowReader:
         return name_id
 
 
+def _change_id(key: str, stage_id: str, mark: str) -> str:
+    return f"{key}/{stage_id}/{mark}"
+
+
 # Stages, sources, campaigns and prices repeat: reading each once is most of the speed.
 _folded = lru_cache(maxsize=20_000)(fold)
+
+
+@lru_cache(maxsize=20_000)
+def _public(text: str) -> str:
+    """A source as it is written, unless a person stands in its place."""
+    return PERSONAL if impersonal(fold(text)) == PERSONAL else text
+
+
+@lru_cache(maxsize=20_000)
+def _word(text: str) -> str | None:
+    """A UTM value as rules compare it."""
+    return impersonal(fold(text))
+
+
 _named = lru_cache(maxsize=5_000)(clean_name)
 
 

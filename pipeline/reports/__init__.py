@@ -1,5 +1,6 @@
 """Reports: pure functions of a measurement's document. A new kind is one module and one line in `WRITERS`."""
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ def render(document: Mapping[str, Any], kind: str, language: str) -> str:
 def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -> Path:
     """Write `<launch>.<kind>` into the folder and return its path; an old file stays until the new one is complete.
 
-    Raises ConfigError when the folder cannot be written to.
+    Raises ConfigError when the folder cannot be written to, or its disk is full.
     """
     name = re.sub(r"[^\w.-]", "_", document["launch"]["name"]).lstrip(".")  # a name in a config file is no path
     path = folder / f"{name}.{kind}"
@@ -44,8 +45,17 @@ def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -
     except OSError as error:
         with suppress(OSError):
             half.unlink()
-        raise ConfigError(
-            f"cannot write the report to {path} ({error.strerror or type(error).__name__})",
-            hint="name a folder you may write to with --out, and see that the disk is not full",
-        ) from None
+        raise _unwritten(path, error) from None
     return path
+
+
+def _unwritten(path: Path, error: OSError) -> ConfigError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ConfigError(
+            f"the disk is full: the report was not written to {path}",
+            hint="free some space there, or name another folder with --out; an earlier report is kept as it was",
+        )
+    return ConfigError(
+        f"cannot write the report to {path} ({error.strerror or type(error).__name__})",
+        hint="name a folder you may write to with --out",
+    )

@@ -6,9 +6,10 @@ No-break spaces inside a number and before its unit, a true minus, the language'
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import floor, isclose, log10
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel.core import Locale
 from babel.dates import format_date
@@ -32,6 +33,7 @@ class Numbers:
 
     words: Words
     currency: str
+    timezone: str = "UTC"  # the business's, IANA
 
     def whole(self, value: float, *, is_signed: bool = False) -> str:
         """`1 234`"""
@@ -45,6 +47,12 @@ class Numbers:
         """`15,2 %` of a share of 0.152."""
         number = self._decimal(abs(share) * 100, f"#,##0.{'0' * digits}" if digits else "#,##0")
         return self._signed(share, self.words.say("unit.percent", n=number), is_signed)
+
+    def small_share(self, share: float) -> str:
+        """`2,1 %` of something that is there: what rounds to nothing is `меньше 0,1 %`, never `0,0 %`."""
+        if share < 0.0005:
+            return self.words.say("probability.below", bound=self.percent(0.001))
+        return self.percent(share)
 
     def relative(self, share: float) -> str:
         """A relative change: `+33 %`, below a tenth with a decimal."""
@@ -162,10 +170,11 @@ class Numbers:
         return self.words.say("week", number=str(first.isocalendar().week), span=self.span(first, first + timedelta(days=7)))
 
     def moment(self, at: str) -> str:
-        """A UTC time stamp to the minute; a date as a date."""
+        """A UTC time stamp to the minute, on the business's clock; a date as a date."""
         if len(at) == 10:
             return self.day(at)
         stamp = datetime.fromisoformat(at)
+        stamp = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).astimezone(ZoneInfo(self.timezone))
         return self.words.say("format.moment", day=self.day(stamp.date()), time=f"{stamp:%H:%M}")
 
     def _date(self, day: date | str, key: str) -> str:
@@ -193,9 +202,9 @@ class Numbers:
         return (MINUS if value < 0 else "+" if is_signed else "") + text_of_size
 
 
-def numbers_of(language: str, currency: str) -> Numbers:
-    """Figures in a language and currency. Raises KeyError for a language without a catalogue."""
-    return Numbers(words_of(language), currency)
+def numbers_of(language: str, currency: str, timezone: str = "UTC") -> Numbers:
+    """Figures in a language, currency and time zone. Raises KeyError for a language without a catalogue."""
+    return Numbers(words_of(language), currency, timezone)
 
 
 def adding_up(parts: list[float], total: float) -> list[int]:

@@ -57,9 +57,9 @@ class Page:
     week_rows: Table
     launch_label: str
     weeks_caption: str
-    is_revenue: bool  # no margin: the parts are revenue, not profit
+    parts_title: str  # without a margin the parts are revenue, not profit
     parts: tuple[Part, ...]
-    channel_parts: tuple[Part, ...]
+    split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
     other_claim: str | None
     breakdowns: tuple[Table, ...]
@@ -76,7 +76,7 @@ class Page:
 
 def page_of(document: Mapping[str, Json], language: str) -> Page:
     """The page of a document. Raises KeyError for a language without a catalogue."""
-    numbers = numbers_of(language, plain(document["currency"]))
+    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
     say = numbers.words.say
     weeks = tuple(_weeks(numbers, document))
     return Page(
@@ -91,9 +91,9 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         week_rows=_week_rows(numbers, document),
         launch_label=say("chart.launch", day=numbers.short_day(document["launch"]["started_on"])),
         weeks_caption=_weeks_caption(numbers, document),
-        is_revenue=document["launch"]["margin"] is None,
+        parts_title=say("section.parts.revenue" if document["launch"]["margin"] is None else "section.parts"),
         parts=tables.parts(numbers, document, "factor"),
-        channel_parts=tables.parts(numbers, document, "channel"),
+        split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
         other_claim=_other_claim(numbers, document),
         breakdowns=tables.breakdowns(numbers, document),
@@ -116,9 +116,13 @@ def _overline(numbers: Numbers, document: Mapping[str, Json]) -> str:
 
 
 def _facts(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
-    say = numbers.words.say
+    """The counted weeks end earlier than the report's week: outcomes of the latest leads are not known yet."""
+    say, post = numbers.words.say, document["periods"]["post"]
     yield say("fact.started", day=numbers.day_in_text(document["launch"]["started_on"]))
-    yield numbers.count("fact.post_weeks", document["periods"]["post"]["n_weeks"])
+    if post["n_weeks"]:
+        yield numbers.count("fact.counted", post["n_weeks"], span=numbers.span(post["start"], post["end"]))
+    else:
+        yield say("fact.nothing_counted")
     yield say("fact.as_of", moment=numbers.moment(document["as_of"]))
     if document["known_on"] != document["as_of"][:10]:
         yield say("fact.known_on", day=numbers.day(document["known_on"]))
@@ -159,7 +163,7 @@ def _week_rows(numbers: Numbers, document: Mapping[str, Json]) -> Table:
     rows = []
     for row in _drawn(document):
         bounds = row["expected"]
-        expected, ends = say("none"), say("none")
+        expected = ends = "—"  # nothing was to be expected before the launch
         if bounds:
             expected = numbers.whole(bounds["estimate"])
             ends = numbers.interval(numbers.whole(bounds["low"]), numbers.whole(bounds["high"]))
@@ -197,15 +201,8 @@ def _other_claim(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
 
 
 def _finding(numbers: Numbers, found: Mapping[str, Json]) -> FindingLine:
-    points = numbers.decimal(found["points"])
-    detail = sentences.finding_detail(numbers, found)
-    share = found["detail"].get("share")
-    told = [] if share is None else [numbers.words.say("finding.share", share=numbers.percent(share))]
-    text = sentences.finding(numbers, found)
-    return FindingLine(
-        found["severity"], text, " · ".join([*told, *([detail] if detail else [])]) or None,
-        numbers.words.say("finding.points", points=points),
-    )  # fmt: skip
+    text, detail = sentences.finding(numbers, found), sentences.finding_detail(numbers, found)
+    return FindingLine(found["severity"], text, detail, sentences.finding_points(numbers, found))
 
 
 def _method(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:

@@ -87,7 +87,7 @@ def power(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
 def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     """What each unit of money spent brought back: 1 + ROI, for people who do not think in percent."""
     roi = (document["money"] or {}).get("roi")
-    if roi is None or roi["estimate"] < -1:  # nothing came back: the verdict says it better
+    if roi is None or roi["low"] < -1:  # less than nothing cannot come back: the verdict says it better
         return None
     back = {end: numbers.full_money(1 + roi[end], digits=2) for end in ("estimate", "low", "high")}
     return numbers.words.say(
@@ -110,18 +110,30 @@ def missing(numbers: Numbers, document: Mapping[str, Json], figure: str) -> str:
 def finding(numbers: Numbers, found: Mapping[str, Json]) -> str:
     """One finding as a sentence; a check that nobody has put into words yet by its name."""
     key = f"finding.{found['code']}"
-    figures = {"subject": plain(found.get("subject", ""))}
     if not numbers.words.has(key):
         return numbers.count("finding.other", found["n"], code=plain(found["code"]))
-    return numbers.count(key, found["n"], **figures)
+    days = {name: numbers.day(value) for name, value in found["detail"].items() if name in ("first_on", "last_on", "heard_on")}
+    return numbers.count(key, found["n"], subject=plain(found["subject"]), **days)
+
+
+def finding_points(numbers: Numbers, found: Mapping[str, Json]) -> str:
+    """What a finding takes off the trust score."""
+    if not found["points"]:
+        return numbers.words.say("finding.no_points")
+    return numbers.words.say("finding.points", points=numbers.decimal(found["points"]))
 
 
 def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
-    """Where to look: stages, columns, files or examples that a finding names, cut short."""
+    """How much of the data it is, and where to look: stages, columns, files or examples that a finding names, cut short."""
+    share, told = found["detail"].get("share"), []
+    if share is not None:
+        unit = "rows" if found["code"] == "quarantined_rows" else "leads"  # what could not be read is no lead yet
+        told.append(numbers.words.say(f"finding.share.{unit}", share=numbers.small_share(share)))
     for name in ("stages", "columns", "file", "examples"):
         if found["detail"].get(name):
-            return numbers.words.say(f"detail.{name}", text=_listed(str(found["detail"][name])))
-    return None
+            told.append(numbers.words.say(f"detail.{name}", text=_listed(str(found["detail"][name]))))
+            break
+    return " · ".join(told) or None
 
 
 def horizon(numbers: Numbers, document: Mapping[str, Json]) -> str:

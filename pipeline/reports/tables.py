@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under headings; the first column names the row."""
+    """Rows of text under headings; the first column names the row. `total` closes a column that sums to a stated figure."""
 
     name: str
     title: str
@@ -47,6 +47,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_open: int = N_OPEN_ROWS
+    total: str | None = None
 
 
 def money_lines(numbers: Numbers, document: Mapping[str, Json]) -> tuple[Line, ...]:
@@ -56,13 +57,9 @@ def money_lines(numbers: Numbers, document: Mapping[str, Json]) -> tuple[Line, .
 
 def parts(numbers: Numbers, document: Mapping[str, Json], dimension: str) -> tuple[Part, ...]:
     """What each factor, channel or branch brought, and their total; empty when nothing could be split."""
-    rows = [row for row in document["contributions"] if row["dimension"] == dimension]
+    rows = _split(document, dimension)
     if not rows:
         return ()
-    total = _stated_total(document["money"] or {}, sum(row["estimate"] for row in rows))
-    if dimension != "factor":  # by size, chance last; factors stand in funnel order
-        rows.sort(key=lambda row: (row["key"] == "", -abs(row["estimate"]), row["key"]))
-    whole = adding_up([row["estimate"] for row in rows], total)
     found = [
         Part(
             _part_name(numbers, dimension, row["key"]),
@@ -70,9 +67,9 @@ def parts(numbers: Numbers, document: Mapping[str, Json], dimension: str) -> tup
             numbers.full_money(amount, is_signed=True),
             None if row["low"] is None else numbers.money_interval(row),
         )
-        for row, amount in zip(rows, whole, strict=True)
+        for row, amount in rows
     ]
-    end = sum(whole)
+    end = sum(amount for _, amount in rows)
     return (*found, Part(numbers.words.say("money.together"), end, numbers.full_money(end, is_signed=True), None, True))
 
 
@@ -86,17 +83,18 @@ def every_metric(numbers: Numbers, document: Mapping[str, Json]) -> Table:
     say = numbers.words.say
     rows = []
     for name, metric in sorted(document["metrics"].items(), key=lambda item: _metric_order(item[0])):
-        effect = metric["effect"]
+        effect, title = metric["effect"], metric_title(numbers, document, name)
         rows.append(
             (
-                metric_title(numbers, document, name),
-                tiles.shown(numbers, metric, "pre") or say("none"),
-                tiles.shown(numbers, metric, "post") or say("none"),
+                title if metric["a_week"] is None else say("a_week", n=title),
+                tiles.value(numbers, metric, "pre") or say("none"),
+                tiles.expected(numbers, metric) if effect else say("none"),
+                tiles.value(numbers, metric, "post") or say("none"),
                 tiles.change(numbers, metric) if effect else say("none"),
-                numbers.change_interval(metric["unit"], effect) if effect else say("none"),
+                tiles.change_interval(numbers, metric) if effect else say("none"),
             )
         )
-    columns = ("column.metric", "column.before", "column.after", "column.change", "column.interval")
+    columns = ("column.metric", "column.before", "column.without_launch", "column.after", "column.change", "column.interval")
     return Table("metrics", say("table.metrics"), say("table.metrics.note"), tuple(map(say, columns)), tuple(rows), len(rows))
 
 
@@ -144,7 +142,9 @@ def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line
             hours = say("cost.hours_at", hours=hours, rate=numbers.money(rate))
         is_unpriced = hours is not None and rate is None
         yield _cost_line(numbers, f"cost.{name}", hours, say("cost.no_rate") if is_unpriced else None)
-    if money is not None:
+    if money is not None and money["cost"] is None:
+        yield _absent(numbers, document, "cost", is_total=True)
+    elif money is not None:
         yield Line(say("money.cost"), numbers.money(money["cost"]), note=sentences.window(numbers, document), is_total=True)
 
 
@@ -197,6 +197,17 @@ def _threshold_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator
         yield Line(say("probability.payback_within_year"), numbers.probability(within_year), note=say("probability.projection"))
 
 
+def _split(document: Mapping[str, Json], dimension: str) -> list[tuple[Mapping[str, Json], int]]:
+    """The contributions of a dimension with whole amounts that sum to the stated total; by size, chance last."""
+    rows = [row for row in document["contributions"] if row["dimension"] == dimension]
+    if not rows:
+        return []
+    total = _stated_total(document["money"] or {}, sum(row["estimate"] for row in rows))
+    if dimension != "factor":  # factors stand in funnel order
+        rows.sort(key=lambda row: (row["key"] == "", -abs(row["estimate"]), row["key"]))
+    return list(zip(rows, adding_up([row["estimate"] for row in rows], total), strict=True))
+
+
 def _stated_total(money: Mapping[str, Json], found: float) -> float:
     """The benefit, profit or revenue of the document that the parts come to: the printed total must be the same to the digit."""
     stated = [money[name]["estimate"] for name in ("benefit", "incremental_profit", "incremental_revenue") if money.get(name)]
@@ -211,23 +222,27 @@ def _part_name(numbers: Numbers, dimension: str, key: str) -> str:
 
 def _breakdown(numbers: Numbers, document: Mapping[str, Json], dimension: str) -> Table:
     say = numbers.words.say
-    brought = {row["key"]: row["estimate"] for row in document["contributions"] if row["dimension"] == dimension}
+    brought = {row["key"]: amount for row, amount in _split(document, dimension)}
     rows = sorted(document["by"][dimension], key=lambda row: (-_leads(row), row["key"]))
     metrics = [name for name in BREAKDOWN_METRICS if any(_pair(row, name) != (None, None) for row in rows)]
     columns = [say(f"column.{dimension}"), say("column.leads"), *(say(f"metric.{name}") for name in metrics)]
     if brought:
         is_profit = bool(document["money"] and document["money"]["incremental_profit"])
         columns.append(say("column.profit" if is_profit else "column.revenue"))
-    body = []
+    has_post, body = bool(document["periods"]["post"]["n_weeks"]), []
     for row in rows:
-        cells = [row["title"] or row["key"], numbers.whole(_leads(row))]
+        cells = [row["title"] or row["key"], numbers.whole(_leads(row)) if has_post else say("none")]
         cells[0] = numbers.words.name(dimension, cells[0])
         cells += [_before_after(numbers, document["metrics"][name]["unit"], *_pair(row, name)) for name in metrics]
         if brought:
             amount = brought.get(row["key"])
             cells.append(say("none") if amount is None else numbers.money(amount, is_signed=True))
         body.append(tuple(cells))
-    return Table(dimension, say(f"table.{dimension}"), say("table.note"), tuple(columns), tuple(body))
+    total = None
+    if brought:
+        rest, whole = (numbers.money(amount, is_signed=True) for amount in (brought.get("", 0), sum(brought.values())))
+        total = say("table.total", column=columns[-1], rest=rest, total=whole)
+    return Table(dimension, say(f"table.{dimension}"), say("table.note"), tuple(columns), tuple(body), total=total)
 
 
 def _leads(row: Mapping[str, Json]) -> float:
@@ -242,7 +257,7 @@ def _pair(row: Mapping[str, Json], name: str) -> tuple[float | None, float | Non
 
 
 def _before_after(numbers: Numbers, unit: str, pre: float | None, post: float | None) -> str:
-    before, after = ("—" if value is None else numbers.value(unit, value) for value in (pre, post))
+    before, after = (numbers.words.say("none") if value is None else numbers.value(unit, value) for value in (pre, post))
     return f"{before} → {after}"
 
 

@@ -47,7 +47,8 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
 
 
 def _head(console: Console, page: Page) -> None:
-    console.print(_text(page.title, style="bold"), _text(page.overline, style="dim"))
+    overline = page.numbers.words.say("overline", week=page.overline)
+    console.print(_text(page.title, style="bold"), _text(overline, style="dim"))
     console.print(_text(" · ".join(page.facts), style="dim"))
     console.print()
     console.print(_text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
@@ -59,11 +60,12 @@ def _head(console: Console, page: Page) -> None:
 
 def _tiles(console: Console, page: Page) -> None:
     say = page.numbers.words.say
-    grid = _grid(*(say(f"column.{name}") for name in ("metric", "before", "now", "change", "interval")))
+    grid = _grid(*(say(f"column.{name}") for name in ("metric", "before", "without_launch", "now", "change", "interval")))
     for tile in page.tiles:
         what = tile.interval or " · ".join(tile.notes)
+        title = f"{tile.title} {tile.period}" if tile.period else tile.title
         grid.add_row(
-            _text(tile.title), _text(tile.before or ""), _text(tile.value, style="bold"),
+            _text(title), _text(tile.before or ""), _text(tile.expected or ""), _text(tile.value, style="bold"),
             _text(tile.change or "", style=TONES[tile.tone]), _text(what, style="dim"),
         )  # fmt: skip
     console.print()
@@ -74,7 +76,7 @@ def _tiles(console: Console, page: Page) -> None:
 def _contributions(console: Console, page: Page) -> None:
     if not page.parts:
         return
-    _title(console, page.numbers.words.say("section.parts"))
+    _title(console, page.parts_title)
     grid = Grid.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")
@@ -111,6 +113,8 @@ def _breakdown(console: Console, page: Page, table: Table) -> None:
     n_more = len(table.rows) - N_ROWS
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
+    if table.total:
+        console.print(_text("  " + table.total, style="dim"))
 
 
 def _trust(console: Console, page: Page) -> None:

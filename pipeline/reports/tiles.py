@@ -13,7 +13,9 @@ Tone = Literal["good", "bad", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One figure: its value now, as it was, the change against what was to be expected, the interval of that change.
+    """One figure: its value now, as it was, as it was to be expected without the launch, the change against that expectation
+    and the interval of that change. A count or a sum, its change included, is that of a mean week, because the sides differ in
+    length; what is counted over the whole period says so in `period`.
 
     `tone`: the whole interval is on the good or bad side of no effect, or not. `notes` say why something is absent, or what
     the figure holds.
@@ -22,7 +24,9 @@ class Tile:
     name: str
     title: str
     value: str
+    period: str | None = None
     before: str | None = None
+    expected: str | None = None
     change: str | None = None
     interval: str | None = None
     notes: tuple[str, ...] = ()
@@ -39,39 +43,44 @@ def metric_tile(numbers: Numbers, document: Mapping[str, Json], name: str) -> Ti
     """One metric, before and after, with its effect."""
     say = numbers.words.say
     metric = document["metrics"][name]
-    pre, post = (_value(numbers, metric, side) for side in ("pre", "post"))
-    effect = metric["effect"]
+    pre, post = (value(numbers, metric, side) for side in ("pre", "post"))
     title = say("tile.leads" if name == "leads" else f"metric.{name}")
     tile = Tile(name, title, post or say("none"), before=pre or say("none"))
-    if effect is None:
+    if post is None or metric["effect"] is None:
         return replace(tile, notes=(_no_effect(numbers, document),))
     return replace(
         tile,
+        expected=expected(numbers, metric),
         change=change(numbers, metric),
-        interval=numbers.change_interval(metric["unit"], effect),
-        notes=window_of(numbers, metric),
-        tone=tone(effect, metric["better"]),
+        interval=change_interval(numbers, metric),
+        tone=tone(metric["effect"], metric["better"]),
     )
 
 
-def shown(numbers: Numbers, metric: Mapping[str, Json], side: str) -> str | None:
-    """A metric's value on one side; a sum as a mean week, because the sides differ in length."""
-    text = _value(numbers, metric, side)
-    return numbers.words.say("a_week", n=text) if text and metric["a_week"] is not None else text
+def value(numbers: Numbers, metric: Mapping[str, Json], side: str) -> str | None:
+    """A metric's value on one side, of a count or a sum that of a mean week; None when nothing was observed."""
+    found = (metric[side] or {"value": None})["value"] if metric["a_week"] is None else metric["a_week"][side]
+    return None if found is None else numbers.value(metric["unit"], found)
+
+
+def expected(numbers: Numbers, metric: Mapping[str, Json]) -> str:
+    """What the side after the launch was to be without it, in the unit of `value`."""
+    return numbers.value(metric["unit"], metric["effect"]["counterfactual"] / _n_weeks(metric))
 
 
 def change(numbers: Numbers, metric: Mapping[str, Json]) -> str:
-    """The effect in points or units, and relative where that is defined."""
+    """The effect in the unit of `value` (of shares in points), and relative where that is defined."""
     effect = metric["effect"]
-    absolute = numbers.change(metric["unit"], effect["estimate"])
+    absolute = numbers.change(metric["unit"], effect["estimate"] / _n_weeks(metric))
     if effect["relative"] is None:
         return absolute
     return numbers.words.say("both_ways", absolute=absolute, relative=numbers.relative(effect["relative"]["estimate"]))
 
 
-def window_of(numbers: Numbers, metric: Mapping[str, Json]) -> tuple[str, ...]:
-    """Over how many weeks the change of a sum was counted; nothing for a rate or a mean."""
-    return () if metric["a_week"] is None else (numbers.count("window.change", metric["effect"]["n_post_weeks"]),)
+def change_interval(numbers: Numbers, metric: Mapping[str, Json]) -> str:
+    """The interval of the effect in the unit of `value`."""
+    ends = {end: metric["effect"][end] / _n_weeks(metric) for end in ("low", "high")}
+    return numbers.change_interval(metric["unit"], ends)
 
 
 def tone(effect: Mapping[str, float], better: str) -> Tone:
@@ -81,9 +90,9 @@ def tone(effect: Mapping[str, float], better: str) -> Tone:
     return "good" if (effect["low"] > 0) == (better == "higher") else "bad"
 
 
-def _value(numbers: Numbers, metric: Mapping[str, Json], side: str) -> str | None:
-    value = metric[side]["value"] if metric["a_week"] is None else metric["a_week"][side]
-    return None if value is None else numbers.value(metric["unit"], value)
+def _n_weeks(metric: Mapping[str, Json]) -> int:
+    """An effect on a count or a sum is that of all weeks together, one on a rate or a mean is not."""
+    return 1 if metric["a_week"] is None else metric["effect"]["n_post_weeks"]
 
 
 def _no_effect(numbers: Numbers, document: Mapping[str, Json]) -> str:
@@ -104,9 +113,10 @@ def _profit(numbers: Numbers, document: Mapping[str, Json]) -> Tile:
         return Tile(name, title, say("none"), notes=(sentences.missing(numbers, document, name),))
     metric = document["metrics"]["gross_profit" if name == "incremental_profit" else "revenue"]
     relative = metric["effect"]["relative"] if metric["effect"] else None
-    notes = [sentences.window(numbers, document)]
-    sides = {side: numbers.money(metric["a_week"][key]) for side, key in (("before", "pre"), ("after", "post"))}
-    notes.append(say(f"tile.{name}", **sides))
+    notes = []
+    if metric["effect"]:
+        sides = {side: value(numbers, metric, key) or say("none") for side, key in (("before", "pre"), ("after", "post"))}
+        notes.append(say(f"tile.{name}", **sides, expected=expected(numbers, metric)))
     if name == "incremental_revenue":
         notes.append(say("money.no_margin"))
     elif money["monthly_benefit"] is not None:
@@ -115,6 +125,7 @@ def _profit(numbers: Numbers, document: Mapping[str, Json]) -> Tile:
         name,
         title,
         numbers.money(amount["estimate"], is_signed=True),
+        period=sentences.window(numbers, document),
         change=numbers.relative(relative["estimate"]) if relative else None,
         interval=numbers.money_interval(amount),
         notes=tuple(notes),
@@ -132,6 +143,7 @@ def _roi(numbers: Numbers, document: Mapping[str, Json]) -> Tile:
         "roi",
         say("money.roi"),
         numbers.ratio(roi["estimate"]),
+        period=sentences.window(numbers, document),
         interval=numbers.interval(numbers.ratio(roi["low"]), numbers.ratio(roi["high"])),
         notes=() if p_positive is None else (say("probability.roi_positive", p=numbers.probability(p_positive)),),
         tone=tone(roi, "higher"),

@@ -15,6 +15,8 @@ with versions as (
     from deals
     where seen_at <= :seen_until
 )
-select source, entity, record_id, owner_id
+select versions.source, versions.entity, versions.record_id, versions.owner_id
 from versions
-where version = 1 and not is_deleted and amount <> 0 and currency <> :currency
+join parts on parts.source = versions.source and parts.entity = versions.entity and parts.record_id = versions.record_id
+where parts.created_on >= :start and parts.created_on < :end
+    and version = 1 and not is_deleted and versions.amount <> 0 and currency <> :currency

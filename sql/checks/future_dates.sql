@@ -6,6 +6,8 @@ select source, entity, journey_id as record_id, owner_id
 from journeys
 where created_at > :seen_until
 union
-select source, entity, entity_id, cast(null as varchar)
-from stage_changes
-where seen_at <= :seen_until and moved_at > :seen_until
+select moves.source, moves.entity, moves.entity_id, cast(null as varchar)
+from stage_changes as moves
+join parts on parts.source = moves.source and parts.entity = moves.entity and parts.record_id = moves.entity_id
+where moves.seen_at <= :seen_until and moves.moved_at > :seen_until
+    and parts.created_on >= :start and parts.created_on < :end

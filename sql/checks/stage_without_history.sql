@@ -17,6 +17,7 @@ with versions as (
 )
 select versions.source, versions.entity, versions.record_id, versions.owner_id
 from versions
+join parts on parts.source = versions.source and parts.entity = versions.entity and parts.record_id = versions.record_id
 join stage_map
     on stage_map.source = versions.source and stage_map.entity = versions.entity
     and stage_map.pipeline_id = versions.pipeline_id and stage_map.stage_id = versions.stage_id
@@ -25,5 +26,6 @@ left join (
 ) as history
     on history.source = versions.source and history.entity = versions.entity
     and history.entity_id = versions.record_id and history.stage_id = versions.stage_id
-where versions.version = 1 and not versions.is_deleted and versions.moved_at is null
+where parts.created_on >= :start and parts.created_on < :end
+    and versions.version = 1 and not versions.is_deleted and versions.moved_at is null
     and stage_map.milestone not in ('none', 'unmapped') and history.entity_id is null

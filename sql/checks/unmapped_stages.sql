@@ -11,7 +11,8 @@ with named as (
 )
 select distinct named.source, named.entity, named.record_id, cast(null as varchar) as owner_id
 from named
+join parts on parts.source = named.source and parts.entity = named.entity and parts.record_id = named.record_id
 join stage_map
     on stage_map.source = named.source and stage_map.entity = named.entity
     and stage_map.pipeline_id = named.pipeline_id and stage_map.stage_id = named.stage_id
-where stage_map.milestone = 'unmapped'
+where stage_map.milestone = 'unmapped' and parts.created_on >= :start and parts.created_on < :end

@@ -1,12 +1,18 @@
 -- title: Average check
 -- unit: money_each
 -- better: higher
--- definition: Revenue of leads that paid within the horizon, divided by their number.
+-- definition: Revenue within the horizon, divided by the number of leads that paid within it.
+with paid as (
+    select created_on, channel, branch, owner_id, cast(sum(amount) as numeric(18, 2)) as amount
+    from payments
+    where created_on >= :start and created_on < :end
+        and paid_hours <= :horizon_hours and not coalesce(replaced_hours <= :horizon_hours, false)
+    group by source, entity, journey_id, created_on, channel, branch, owner_id
+)
 select
     created_on, channel, branch, owner_id,
     count(*) as n,
     coalesce(sum(amount), 0) as total,
     coalesce(sum(amount * amount), 0) as total_sq
-from journeys
-where created_on >= :start and created_on < :end and paid_hours <= :horizon_hours
+from paid
 group by created_on, channel, branch, owner_id

@@ -1,12 +1,18 @@
 -- title: Gross profit
 -- unit: money
 -- better: higher
--- definition: Revenue times the launch's margin.
+-- definition: Revenue within the horizon times the launch's margin.
+with paid as (
+    select created_on, channel, branch, owner_id, cast(sum(amount) as numeric(18, 2)) as amount
+    from payments
+    where created_on >= :start and created_on < :end
+        and paid_hours <= :horizon_hours and not coalesce(replaced_hours <= :horizon_hours, false)
+    group by source, entity, journey_id, created_on, channel, branch, owner_id
+)
 select
     created_on, channel, branch, owner_id,
     count(*) as n,
     coalesce(sum(amount), 0) * :margin as total,
     coalesce(sum(amount * amount), 0) * :margin * :margin as total_sq
-from journeys
-where created_on >= :start and created_on < :end and paid_hours <= :horizon_hours
+from paid
 group by created_on, channel, branch, owner_id

@@ -24,7 +24,7 @@ from connectors.contract import (
     Walk,
 )
 from connectors.errors import OptionError, PayloadError
-from connectors.people import customer_hash
+from connectors.people import customer_hash, impersonal
 from connectors.records import Lead, Record, Stage, StageChange
 from connectors.secrets import Secret
 from connectors.text import clean_name, fold
@@ -137,7 +137,7 @@ def lead(row: Mapping[str, Any], house: Surroundings) -> Record:
         stage_id=clean_name(row["stage"]),
         pipeline_id="0",
         owner_id=optional_id(row["manager"]),
-        crm_source=fold(word(row["source"])),
+        crm_source=impersonal(fold(word(row["source"]))),
         amount=money(row["amount"]),
         currency="RUB",
         customer_hash=customer_hash(house.hash_key, phone=phone),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.people import customer_hash, normal_email, normal_phone
+from connectors.people import PERSONAL, customer_hash, impersonal, normal_email, normal_phone
 from connectors.secrets import Secret
 
 KEY = Secret("a key that is long enough")
@@ -100,3 +100,52 @@ def test_customer_hash_is_hmac_sha256():
 def test_an_empty_key_is_refused():
     with pytest.raises(ValueError, match="key"):
         customer_hash(Secret(""), phone="+79161234567")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "79161234567",
+        "8 (916) 123-45-67",
+        "+7-916-123-45-67",
+        "+7 (495) 123.45.67",
+        "(+375) 29 123–45–67",
+        "tel:+79161234567",
+        "%2b7%20916%201234567",
+        "+4915112345678",
+        "ivan.petrov@example.ru",
+        "ivan%40example.ru",
+        "from ivan@example.ru, autumn",
+        "mailto:ivan@example.ru",
+    ],
+)
+def test_a_person_in_a_utm_value_is_not_kept(text):
+    assert impersonal(text) == PERSONAL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12345678",  # ids of campaigns, ads and phrases
+        "9161234567",
+        "16512345678",
+        "712345678901",
+        "+7 916",
+        "20261001-20261031",
+        "79161234567_retarget",
+        "autumn 2026",
+        "@salon",
+        "50%",
+        "1+1",
+        "()",
+    ],
+)
+def test_an_id_of_a_campaign_stays(text):
+    assert impersonal(text) == text
+
+
+@given(st.text(max_size=40))
+def test_what_is_impersonal_stays_so(text):
+    once = impersonal(text)
+    assert impersonal(once) == once
+    assert impersonal(None) is None

@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
+import requests
+import responses
 
 from connectors import transport
 from connectors.contract import Call, Endpoint
-from connectors.errors import OptionError, SourceError, TemporaryError
+from connectors.errors import AccessError, OptionError, SourceError, TemporaryError
 from connectors.secrets import Secret
 from connectors.transport import HttpWire
 
@@ -209,3 +211,62 @@ def _is_discreet(error: SourceError, log: str) -> None:
     assert error.__cause__ is None
     assert error.__suppress_context__ or error.__context__ is None
     assert error.hint
+
+
+# --- over https, where no server on this machine can stand in ---------------------------------------------------------
+
+PORTAL = f"https://salon.bitrix24.ru/rest/1/{CODE}/"
+
+
+@pytest.fixture
+def portal() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def secure(portal: responses.RequestsMock) -> Iterator[HttpWire]:
+    wire = HttpWire(Endpoint(Secret(PORTAL), {"Authorization": Secret(f"Bearer {TOKEN}")}))
+    yield wire
+    wire.close()
+
+
+def test_https_carries_the_headers_and_checks_certificates(portal: responses.RequestsMock, secure: HttpWire) -> None:
+    portal.post(f"{PORTAL}profile", json={"result": {"ID": "1"}})
+    assert secure.send(Call("profile", {"a": 1}), 5).body == {"result": {"ID": "1"}}
+    (call,) = portal.calls
+    headers = call.request.headers
+    assert (headers["Authorization"], headers["Content-Type"]) == (f"Bearer {TOKEN}", "application/json")
+    assert headers["User-Agent"].startswith("payback/")
+    sent = call.request.req_kwargs  # type: ignore[attr-defined]  # added by the library that plays the server
+    assert sent["verify"] is not False
+    assert sent["timeout"] == (transport.CONNECT_TIMEOUT, 5)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_of_https_is_not_followed(portal: responses.RequestsMock, secure: HttpWire, status: int) -> None:
+    portal.post(f"{PORTAL}profile", status=status, headers={"Location": f"https://renamed.example/rest/1/{CODE}/profile"})
+    answer = secure.send(Call("profile"), 5)
+    assert (answer.status, answer.location_host) == (status, "renamed.example")
+    assert CODE not in repr(answer)
+    assert len(portal.calls) == 1  # the password in the path went nowhere else
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "what"),
+    [
+        (requests.exceptions.SSLError("certificate verify failed: {}"), AccessError, r"certificate of salon\.bitrix24\.ru"),
+        (requests.exceptions.SSLError("UNEXPECTED_EOF_WHILE_READING {}"), TemporaryError, "encrypted connection broke"),
+        (requests.exceptions.ProxyError("cannot connect to proxy {}"), TemporaryError, "proxy refused"),
+        (requests.exceptions.ConnectTimeout("timed out: {}"), TemporaryError, "no answer within 5 s"),
+        (requests.exceptions.ConnectionError("Connection refused {}"), TemporaryError, "refused"),
+    ],
+)
+def test_faults_of_https_show_no_address(
+    portal: responses.RequestsMock, secure: HttpWire, fault: Exception, error: type[SourceError], what: str
+) -> None:
+    portal.post(f"{PORTAL}profile", body=type(fault)(str(fault).format(f"{PORTAL}profile {TOKEN}")))
+    with pytest.raises(error, match=what) as caught:
+        secure.send(Call("profile"), 5)
+    _is_discreet(caught.value, "")
+    assert TOKEN not in f"{caught.value} {caught.value.hint}"

@@ -75,9 +75,13 @@ def test_changed_recording_withholds_the_process_claim(n_pre, code, headline):
     assert rung.reasons[:2] == (Reason("process_withheld"), why)
 
 
-def test_an_early_look_is_called_interim():
-    assert "interim" in codes(climb(Facts(26, 8, 400, 150, is_interim=True)))
-    assert "interim" not in codes(climb(ENOUGH))
+def test_the_wait_counts_the_launch_week_the_washout_and_the_horizon():
+    # Launched yesterday: six days to the first whole week, fourteen of horizon, four weeks that count.
+    figures = climb(Facts(10, 0, 100, 0, days_to_maturity=6 + 14)).reasons[0].figures
+    assert figures["more_weeks"] == 7
+    assert (figures["min_weeks"], figures["min_visits"]) == (4, 30)
+    # Two weeks count, the next one will in a day: less than two whole weeks are a wait of about two.
+    assert climb(Facts(10, 2, 100, 20, days_to_maturity=-6)).reasons[0].figures["more_weeks"] == 2
 
 
 @pytest.mark.parametrize(("low", "high", "break_even", "code"), [

@@ -13,12 +13,12 @@ from pipeline.document import document, document_bytes
 from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
-from pipeline.settings import LaunchCosts, Scope
+from pipeline.settings import LaunchCosts, Scope, StageRule
 from pipeline.warehouse import Warehouse
-from tests.pipeline.salon_made import FIRST, LAUNCHED, launch, lead_with, salon, settings
+from tests.pipeline.salon_made import FIRST, LAUNCHED, deal, launch, lead_with, salon, settings
 
 LATER = AsOf.instant(
-    datetime(2030, 1, 1), ZoneInfo("UTC")
+    datetime(2200, 1, 1), ZoneInfo("UTC")
 )  # after every commit of the tests: they are stamped with today's clock
 FIGURES = ("periods", "horizon", "metrics", "by", "weekly", "funnel", "claims", "money", "contributions", "verdict", "trust")
 
@@ -189,7 +189,7 @@ def test_nothing_paid_gives_visits_and_says_that_money_is_missing(duckdb_salon):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"started_on": date(2031, 1, 1)}, "starts on 2031-01-01"),
+        ({"started_on": date(2201, 1, 1)}, "starts on 2201-01-01"),
         ({"started_on": FIRST}, "no whole week before"),
         ({"scope": Scope(branches=("Луна",))}, "no leads"),
     ],
@@ -229,6 +229,66 @@ def test_a_new_source_withholds_the_process_claim(duckdb_salon):
     assert found["rung"]["headline"] == "none"
     assert "process" not in found["claims"]
     assert [reason["code"] for reason in found["rung"]["reasons"]][:2] == ["process_withheld", "source_appeared"]
+
+
+def test_a_second_payment_long_after_the_horizon_is_not_revenue(duckdb_salon):
+    rules = (*settings().stages, StageRule("crm", "deal", "*", "WON", "paid"))
+    lead = next(record for record in salon() if isinstance(record, Lead) and record.created_on < LAUNCHED)
+    soon, late = (lead.created_at + timedelta(days=days) for days in (5, 100))
+    deals = [deal(1, lead.lead_id, soon, "WON", Decimal(1000)), deal(2, lead.lead_id, late, "WON", Decimal(9000))]
+    records = [record for record in salon() if getattr(record, "lead_id", getattr(record, "entity_id", "")) != lead.lead_id]
+    without = measured(duckdb_salon(records), configured=settings(stages=rules))["metrics"]
+    with_it = measured(duckdb_salon([lead, *deals]), configured=settings(stages=rules))["metrics"]
+    for name, more in (("revenue", 1000), ("gross_profit", 500)):
+        assert with_it[name]["pre"]["value"] - without[name]["pre"]["value"] == pytest.approx(more)
+    assert with_it["average_check"]["pre"]["n"] == with_it["paid_conversion"]["pre"]["numerator"]
+
+
+def test_one_stray_lead_of_years_ago_is_no_history(duckdb_salon):
+    records = salon()
+    plain = measured(duckdb_salon(records))
+    stray = measured(duckdb_salon(lead_with(99_999, datetime(2024, 6, 4), [("NEW", 0)], utm_source="google")))
+    # 5 January is the Monday of the first lead after the gap; empty weeks: from 10 June 2024 to it, 82 of them.
+    assert stray["periods"] == plain["periods"]
+    (gap,) = (finding for finding in stray["trust"]["findings"] if finding["code"] == "history_gap")
+    assert (gap["n"], gap["points"]) == (82, 0)
+    assert gap["detail"] == {"last_on": "2024-06-04", "first_on": "2026-01-05"}
+    assert stray["trust"]["score"] == plain["trust"]["score"]
+
+
+def test_a_portal_not_read_for_weeks_is_not_a_portal_where_nothing_happened(duckdb_salon):
+    warehouse = duckdb_salon(salon(n_weeks=40))
+    heard_on = warehouse.last_seen("crm").date()
+    last_on = max(record.created_on for record in salon(n_weeks=40) if isinstance(record, Lead))
+    assert last_on < heard_on
+    found = measured(warehouse, as_of=replace(LATER, on=heard_on + timedelta(days=9)))
+    (stale,) = (finding for finding in found["trust"]["findings"] if finding["code"] == "source_stale")
+    assert (stale["n"], stale["severity"], stale["detail"]["heard_on"]) == (9, "warning", heard_on.isoformat())
+    assert found["known_on"] <= heard_on.isoformat()
+    fresh = measured(warehouse, as_of=replace(LATER, on=heard_on + timedelta(days=2)))
+    assert "source_stale" not in [finding["code"] for finding in fresh["trust"]["findings"]]
+
+
+def test_reading_a_source_again_on_the_same_day_changes_nothing(duckdb_salon, monkeypatch):
+    day = datetime(2100, 3, 1)
+    monkeypatch.setattr("pipeline.warehouse.utc_now", lambda: day.replace(hour=3))
+    warehouse = duckdb_salon(salon())
+    first = document_bytes(measured(warehouse))
+    monkeypatch.setattr("pipeline.warehouse.utc_now", lambda: day.replace(hour=21))
+    warehouse.sink("crm", "r2").commit([])
+    assert warehouse.last_seen("crm").hour == 21
+    assert document_bytes(measured(warehouse)) == first
+
+
+def test_without_a_week_since_the_launch_there_is_no_figure_not_zero(duckdb_salon):
+    found = measured(duckdb_salon(salon(n_weeks=18)))  # the launch week only
+    assert found["periods"]["post"]["n_weeks"] == 0
+    assert found["metrics"]["leads"]["post"] == {"value": None, "n": None}
+    assert found["metrics"]["revenue"]["a_week"]["post"] is None
+    assert {row["post"] for row in found["funnel"]} == {None}
+    # Post starts on 11 May: four weeks of it have had their fourteen days on 22 June.
+    known_on, more = date.fromisoformat(found["known_on"]), found["rung"]["reasons"][0]["figures"]["more_weeks"]
+    assert known_on + timedelta(weeks=more - 1) < date(2026, 6, 22) <= known_on + timedelta(weeks=more)
 
 
 def test_weeks_with_a_closure_count_nowhere(duckdb_salon):

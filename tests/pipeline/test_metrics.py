@@ -18,7 +18,6 @@ from tests.pipeline.salon_made import CHANNELS, MILESTONES, STAGES, deal, lead_w
 
 HORIZON = 14 * 24 + 1
 START, END = date(2026, 1, 12), date(2026, 3, 2)
-SEEN_UNTIL = datetime(2026, 4, 1)
 DEAL_STAGES = {"OPEN": "none", "WON": "paid", "CONFIRMED": "confirmed"}
 RULES = (*STAGES, *(type(STAGES[0])("crm", "deal", "*", stage, milestone) for stage, milestone in DEAL_STAGES.items()))
 IMPLIED = {
@@ -98,18 +97,22 @@ def journey_by_hand(parts, history):
         times = [times[milestone] for times in reached if times[milestone] is not None]
         hours[milestone] = (min(times) - root.created_at).total_seconds() / 3600 if times else None
     deals = [(part, times) for part, times in zip(parts, reached, strict=True) if isinstance(part, Deal)]
-    if isinstance(root, Lead) and deals:
-        paid = [part.amount or Decimal(0) for part, times in deals if times["paid"]]
-        amounts = paid or [part.amount for part, _ in deals if part.amount is not None]
-        amount = sum(amounts) if amounts else None
-    else:
-        amount = root.amount
+    deals = [(part, times) for part, times in deals if part is not root]
+
+    def is_in_time(times):
+        return times["paid"] is not None and (times["paid"] - root.created_at).total_seconds() / 3600 <= HORIZON
+
+    amount = Decimal(0)  # what came within the horizon: paid deals, else what the lead itself was marked paid with
+    if any(is_in_time(times) for _, times in deals):
+        amount = sum((part.amount or Decimal(0) for part, times in deals if is_in_time(times)), Decimal(0))
+    elif is_in_time(reached[0]):
+        amount = root.amount or Decimal(0)
     channel = {"google": "Search", "vk": "Social", None: "unknown"}.get(root.utm_source, "other")
     key = (root.created_on, channel, root.branch or "unknown", root.owner_id or "unknown")
     return {
         "key": key,
         "hours": hours,
-        "amount": amount or Decimal(0),
+        "amount": amount,
         "customer": root.customer_hash,
         "created_at": root.created_at,
     }

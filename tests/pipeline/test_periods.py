@@ -18,6 +18,7 @@ from pipeline.periods import (
     choose_horizon,
     horizon_hours,
     known_until,
+    last_gap,
     split_periods,
 )
 
@@ -137,7 +138,35 @@ def test_horizon_is_the_longest_when_outcomes_come_very_late_and_a_default_when_
 
 def test_days_after_the_end_of_an_export_are_not_days_without_leads():
     launch, today = date(2026, 6, 1), date(2026, 11, 16)
-    assert known_until(today, launch, [date(2026, 8, 31)]) == date(2026, 9, 1)
-    assert known_until(today, launch, [date(2026, 11, 10)]) == today  # a quiet week is no end
-    assert known_until(today, launch, [date(2026, 11, 15), date(2025, 12, 31)]) == today  # last year's archive binds nobody
+    assert known_until(today, launch, [(date(2026, 8, 31), today)]) == date(2026, 9, 1)
+    assert known_until(today, launch, [(date(2026, 11, 10), today)]) == today  # a quiet week is no end
+    # Last year's archive binds nobody.
+    assert known_until(today, launch, [(date(2026, 11, 15), today), (date(2025, 12, 31), date(2026, 1, 2))]) == today
     assert known_until(today, launch, []) == today
+
+
+def test_days_since_a_source_was_last_heard_are_not_days_without_leads():
+    launch, today = date(2026, 6, 1), date(2026, 11, 16)
+    assert known_until(today, launch, [(date(2026, 11, 12), date(2026, 11, 13))]) == date(2026, 11, 13)
+    assert known_until(today, launch, [(date(2026, 11, 1), date(2026, 11, 1))]) == date(2026, 11, 1)
+    two = [(date(2026, 11, 15), today), (date(2026, 11, 13), date(2026, 11, 14))]
+    assert known_until(today, launch, two) == date(2026, 11, 14)
+    assert known_until(today, launch, [(date(2026, 5, 29), date(2026, 5, 30))]) == date(2026, 5, 30)  # nothing since the launch
+
+
+def days_of(*weeks):
+    return [week + timedelta(days=day) for week in weeks for day in (0, 3)]
+
+
+def test_history_starts_after_the_last_gap_of_four_empty_weeks():
+    def weeks(*numbers):
+        return [MONDAY - timedelta(weeks=number) for number in numbers]
+
+    assert last_gap(days_of(*weeks(9, 8, 4, 3, 2, 1)), MONDAY) is None  # three empty weeks are a holiday
+    gap = last_gap(days_of(*weeks(90, 20, 9, 4, 3, 2, 1)), MONDAY)
+    assert (gap.last_on, gap.first_on, gap.n_weeks) == (weeks(9)[0] + timedelta(days=3), weeks(4)[0], 4)
+    # Closed, not empty.
+    assert last_gap(days_of(*weeks(9, 4, 3, 2, 1)), MONDAY, weeks(8)) is None
+    # Nothing whole is left after the gap: the older weeks are all there is.
+    assert last_gap([*days_of(*weeks(9, 8)), weeks(1)[0] + timedelta(days=1)], MONDAY) is None
+    assert last_gap([], MONDAY) is None

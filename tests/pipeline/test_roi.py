@@ -180,7 +180,13 @@ def test_not_counted_is_not_zero(effect):
     unknown, free = compute(effect, Costs()), compute(effect, Costs(one_off=0, monthly=0))
     assert set(unknown.not_counted) >= {"one_off", "monthly", "usage_per_lead", "staff_hours_one_off", "staff_hours_monthly"}
     assert not {"one_off", "monthly"} & set(free.not_counted)
-    assert unknown.roi is None
+    assert unknown.benefit == free.benefit
+    missing = ("cost", "net", "roi", "payback", "monthly_cost", "one_off_cost", "break_even_margin", "break_even_monthly",
+               "p_roi_positive", "p_payback_within_year")  # fmt: skip
+    assert {name: getattr(unknown, name) for name in missing} == dict.fromkeys(missing)
+    unpriced = compute(effect, Costs(staff_hours_monthly=3))
+    assert (unpriced.cost, unpriced.payback) == (None, None)
+    assert (free.cost, free.net, free.payback.median) == (0, free.benefit, 0)
     assert free.roi is None  # n/a, never infinity
     assert unknown.break_even_monthly is None  # cost unknown: payback cannot be proven
     assert free.break_even_monthly == 0

@@ -130,6 +130,51 @@ def test_a_row_that_turns_bad_again_is_open_again(warehouse: Warehouse) -> None:
         assert [row.record_key for row in reading.rows(OPEN_ROWS)] == ["2"]
 
 
+def test_bad_rows_without_key_end_when_their_place_is_read_anew(warehouse: Warehouse) -> None:
+    def bad(place: str, reason: str = "no id") -> Reject:
+        return Reject(None, reason, "ID", place)
+
+    def places() -> list[str]:
+        with warehouse.reading() as reading:
+            # As sql/checks/quarantined_rows.sql counts.
+            newest = reading.rows(
+                "select location from (select location, is_resolved, row_number() over (partition by stream, "
+                "coalesce(record_key, location) order by seen_at desc) as age from quarantine) as v "
+                "where age = 1 and not is_resolved order by location"
+            )
+        return [row.location for row in newest]
+
+    other = Landing(LEADS, rejects=[bad("b.csv, line 2"), Reject("7", "no date", "Created", "a.csv, line 9")])
+    first = Landing(LEADS, rejects=[bad("a.csv, line 2"), bad("a.csv, line 4")], reread="a.csv, ")
+    warehouse.sink("crm", "r1").commit([other])
+    warehouse.sink("crm", "r2").commit([first])
+    n_rows = warehouse.n_versions("quarantine")
+    warehouse.sink("crm", "r3").commit([first])
+    assert warehouse.n_versions("quarantine") == n_rows
+    still = Landing(LEADS, rejects=[bad("a.csv, line 4", "no date of creation")], reread="a.csv, ")
+    for run_id in ("r4", "r5"):
+        warehouse.sink("crm", run_id).commit([still])
+        assert places() == ["a.csv, line 4", "a.csv, line 9", "b.csv, line 2"]
+    n_rows = warehouse.n_versions("quarantine")
+    whole = Landing(LEADS, reread="a.csv, ")
+    for run_id in ("r6", "r7"):
+        warehouse.sink("crm", run_id).commit([whole])
+        assert places() == ["a.csv, line 9", "b.csv, line 2"]
+        assert warehouse.n_versions("quarantine") == n_rows + 1
+    warehouse.sink("crm", "r8").commit([first])
+    assert places() == ["a.csv, line 2", "a.csv, line 4", "a.csv, line 9", "b.csv, line 2"]
+
+
+def test_deletions_of_rows_nobody_knows_are_ignored(warehouse: Warehouse) -> None:
+    unknown = Landing(LEAD_MOVES, deleted=[("lead", str(number)) for number in range(100)])
+    sink = warehouse.sink("crm", "r1")
+    assert sink.commit([unknown]) == [0]
+    assert sink.commit([Landing(LEAD_MOVES, [move("lead", 5, 1)]), Landing(DEAL_MOVES, [move("deal", 6, 1)])]) == [1, 1]
+    assert sink.commit([unknown]) == [1]
+    assert sink.commit([unknown]) == [0]
+    assert (sink.names(LEAD_MOVES), sink.names(DEAL_MOVES)) == (set(), {("deal", "6")})
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -46,7 +46,23 @@ TEMPORARY: dict[str, dict[str, pa.DataType]] = {
             for milestone in ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost", "next_visit")
         },
         "amount": pa.decimal128(18, 2),
+        "own_paid_hours": HOURS,
+        "own_amount": pa.decimal128(18, 2),
     },
+    "parts": {
+        **dict.fromkeys(("source", "entity", "record_id", "journey_entity", "journey_id"), TEXT),
+        "created_on": pa.date32(),
+        "amount": pa.decimal128(18, 2),
+    },
+    "payments": {
+        **dict.fromkeys(("source", "entity", "journey_id"), TEXT),
+        "created_on": pa.date32(),
+        **dict.fromkeys(("channel", "branch", "owner_id"), TEXT),
+        "paid_hours": HOURS,
+        "replaced_hours": HOURS,
+        "amount": pa.decimal128(18, 2),
+    },
+    "scope_sources": {"source": TEXT},
 }
 
 
@@ -122,7 +138,7 @@ def load(reading: Reading, name: str, rows: list[dict[str, str]]) -> None:
     columns = {}
     for column, kind in TEMPORARY[name].items():
         # An empty cell of a map is an empty text; elsewhere nothing is known.
-        empty = "" if name != "journeys" else None
+        empty = "" if name in ("stage_map", "channel_map") else None
         values = [row.get(column, DEFAULTS.get(column, "")) for row in rows]
         columns[column] = pa.array([parsed(value, kinds.get(str(kind), str)) if value else empty for value in values], type=kind)
     reading.load(name, pa.table(columns))

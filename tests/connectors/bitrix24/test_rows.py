@@ -331,3 +331,25 @@ def test_the_pipeline_as_branch(connect, stream, answers, deal_row, lead_row):
     assert connector.page(deals, {"result": [deal_row]}).records[0].branch == "Клиника на Ленина"
     assert connector.page(deals, {"result": [deal_row | {"CATEGORY_ID": "9"}]}).records[0].branch == "9"
     assert connector.page(stream(connector, "leads"), {"result": [lead_row]}).records[0].branch is None
+
+
+def test_a_person_in_utm_or_source_is_not_kept(read, lead_row, deal_row):
+    persons = {
+        "SOURCE_ID": "79161234567",
+        "UTM_SOURCE": "Ivan@Example.ru",
+        "UTM_MEDIUM": "8 (916) 123-45-67",
+        "UTM_CAMPAIGN": "12345678",
+        "UTM_CONTENT": "+79161234567",
+        "UTM_TERM": "ivan%40example.ru",
+    }
+    for name, row in (("leads", lead_row), ("deals", deal_row)):
+        (record,) = read(name, row | persons).records
+        assert record.utm_campaign == "12345678"
+        others = (record.crm_source, record.utm_source, record.utm_medium, record.utm_content, record.utm_term)
+        assert set(others) == {"(personal)"}
+
+
+def test_a_person_in_the_directory_of_sources_is_not_kept(read):
+    row = {"ID": "1", "ENTITY_ID": "SOURCE", "STATUS_ID": "79161234567", "NAME": "+7 916 123-45-67"}
+    (source,) = read("crm_sources", row).records
+    assert (source.crm_source, source.name) == ("(personal)", "(personal)")

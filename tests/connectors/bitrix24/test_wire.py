@@ -237,6 +237,16 @@ def test_no_json(status, verdict):
     assert wire.verdict(Answer(status=status, body="a text")).verdict is verdict
 
 
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_web_page_in_place_of_json_points_to_the_address(status):
+    ruling = wire.verdict(Answer(status=status, is_json=False, content_type="text/html", length=512))
+    assert ruling.verdict is Verdict.RETRY  # a login page of a firewall goes away, a wrong address does not
+    assert "web page instead of JSON" in ruling.reason
+    assert "address" in ruling.hint
+    cut = wire.verdict(Answer(status=200, is_json=False, content_type="application/json", length=512))
+    assert "web page" not in cut.reason
+
+
 def test_success_and_half_success():
     assert wire.verdict(Answer(status=200, body={"result": []})).verdict is Verdict.OK
     assert wire.verdict(Answer(status=200, body={"result": None})).verdict is Verdict.OK
@@ -259,7 +269,7 @@ def test_waiting_until_the_budget_frees_when_the_body_says_so():
 
 
 def test_a_person_is_told_what_to_do():
-    assert "crm and user" in wire.verdict(error("insufficient_scope", status=401)).hint
+    assert "crm and user_basic" in wire.verdict(error("insufficient_scope", status=401)).hint
     assert "webhook" in wire.verdict(error("INVALID_CREDENTIALS", status=401)).hint
     assert "support" in wire.verdict(error("OVERLOAD_LIMIT", status=503)).hint
     for answer in (error("PORTAL_DELETED"), error("ACCESS_DENIED"), error("", "Access denied.")):

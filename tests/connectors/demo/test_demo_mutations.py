@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_deleted_lead_is_gone_with_its_history_until_it_is_restored(client: Cl
 
 
 def test_a_portal_dated_ahead_of_the_real_clock_changes_at_its_own_time(serve: Callable[..., Client]) -> None:
-    client = serve(small_salon(today=date(2040, 1, 2)), has_limits=False)
+    client = serve(small_salon(today=date.today() + timedelta(days=3650)), has_limits=False)
     newest = max(row["DATE_MODIFY"] for row in client.walk("crm.lead.list", select=["ID", "DATE_MODIFY"]))
     id_ = client.portal.insert_lead(TITLE="x")
     assert client.call("crm.lead.get", id=id_)["result"]["DATE_MODIFY"] >= newest

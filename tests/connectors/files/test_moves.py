@@ -6,7 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.engine import pull
 from connectors.files import Files, Options
+from connectors.memory import MemorySink
+from connectors.records import StageChange
 from connectors.values import ru_time
 from tests.connectors.files.exports import Outcome, csv_bytes, read_bytes, surroundings, write_xlsx
 
@@ -43,6 +46,33 @@ def test_milestone_columns_become_stage_changes(tmp_path: Path) -> None:
     ids = [move.change_id for move in outcome.records("lead_history")]
     assert len(set(ids)) == 3
     assert ids == [move.change_id for move in hotel(tmp_path, *rows).records("lead_history")]
+
+
+def test_a_milestone_corrected_or_cleared_in_a_later_export_is_no_second_move(tmp_path: Path) -> None:
+    """A visit was moved, then called off: the first date must not stay for ever."""
+    path, sink = tmp_path / "hotel.csv", MemorySink()
+    reader = Files.open(Options(path=str(path), **HOTEL), surroundings())
+
+    def story(visited: str, cancelled: str) -> tuple[set[tuple[str, date]], int, int]:
+        rows = [("H1", "2026-03-01", "new", visited, cancelled, ""), ("H2", "2026-03-01", "new", "2026-06-01", "", "")]
+        path.write_bytes(csv_bytes([BOOKINGS, *rows]))
+        line = pull(reader, sink).streams["lead_history"]
+        known = [move for move in sink.live(StageChange) if move.entity_id == "H1"]
+        return {(move.stage_id, move.moved_on) for move in known}, line.appended, line.deleted
+
+    assert story("2026-06-05", "") == ({("visited", date(2026, 6, 5))}, 2, 0)  # nothing known is deleted, whatever is empty
+    assert story("2026-06-07", "") == ({("visited", date(2026, 6, 7))}, 1, 0)
+    assert story("", "2026-06-06") == ({("cancelled", date(2026, 6, 6))}, 2, 1)
+    assert story("2026-06-20", "") == ({("visited", date(2026, 6, 20))}, 2, 1)
+
+
+def test_the_present_stage_can_be_entered_again(tmp_path: Path) -> None:
+    headings = ("ID", "Дата создания", "Стадия", "Дата изменения стадии")
+    ids = set()
+    for moved in ("02.10.2026", "05.10.2026"):
+        outcome = read_bytes(tmp_path, csv_bytes([headings, ("1", "01.10.2026", "Записан", moved)]))
+        ids |= {move.change_id for move in outcome.records("lead_history")}
+    assert len(ids) == 2
 
 
 def test_a_date_without_time_on_the_day_of_creation_is_not_before_the_creation(tmp_path: Path) -> None:

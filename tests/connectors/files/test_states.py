@@ -217,6 +217,58 @@ def test_missing_columns_are_told(tmp_path: Path) -> None:
     assert found == {"warning": "stage", "info": "utm_source, amount, owner"}
 
 
+def test_a_person_in_utm_or_source_is_not_kept(tmp_path: Path) -> None:
+    headings = ("ID", "Created", "Source", "UTM Source", "UTM Medium", "UTM Campaign", "UTM Content", "UTM Term")
+    persons = ("8 (916) 123-45-67", "Ivan@Example.ru", "+79161234567", "12345678", "79161234567", "ivan%40example.ru")
+    row = ("1", "01.10.2026", *persons)
+    place(tmp_path / "leads.csv", csv_bytes([headings, row]))
+    outcome = read(tmp_path)
+    lead = outcome.leads["1"]
+    words = (lead.crm_source, lead.utm_source, lead.utm_medium, lead.utm_campaign, lead.utm_content, lead.utm_term)
+    assert words == ("(personal)", "(personal)", "(personal)", "12345678", "(personal)", "(personal)")
+    assert [(source.crm_source, source.name) for source in outcome.records("crm_sources")] == [("(personal)", "(personal)")]
+
+
+def test_bad_rows_without_id_are_settled_when_their_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.files.importing.BATCH", 2)
+    reader = Files.open(Options(path=str(tmp_path)), surroundings())
+    leads, sink = reader.streams()[0], MemorySink()
+
+    def open_places() -> list[str]:
+        pull(reader, sink)
+        return [reject.where for reject in sink.rejects(leads)]
+
+    place(tmp_path / "a.csv", export("", 2, "", 4, 5))
+    place(tmp_path / "b.csv", export("", 7))
+    assert open_places() == ["a.csv, line 2", "a.csv, line 4", "b.csv, line 2"]
+    place(tmp_path / "a.csv", export(1, 2, "", 4, 5))
+    assert open_places() == ["b.csv, line 2", "a.csv, line 4"]
+    place(tmp_path / "a.csv", export(1, 2, 3, 4, 5))
+    assert open_places() == ["b.csv, line 2"]
+
+
+def test_only_the_streams_asked_for_are_stored_and_the_others_come_next_time(tmp_path: Path) -> None:
+    place(tmp_path / "leads.csv", export(1, 2))
+    reader, sink = Files.open(Options(path=str(tmp_path)), surroundings()), MemorySink()
+    report = pull(reader, sink, only=lambda stream: stream.name == "leads")
+    assert {name: line.received for name, line in report.streams.items()} == {"leads": 2}
+    assert [stream.name for stream in reader.streams() if sink.rows(stream) or sink.state(stream)] == ["leads"]
+    again = pull(reader, sink)
+    assert (again.streams["leads"].received, again.streams["lead_history"].appended) == (0, 2)
+
+
+def test_a_file_that_fails_does_not_hide_what_came_of_the_others(tmp_path: Path) -> None:
+    place(tmp_path / "a.csv", csv_bytes([("ID", "Created"), ("1", "01.10.2026"), ("2", "01.10.2026")]), age=9)
+    place(tmp_path / "b.csv", b" ")
+    reader = Files.open(Options(path=str(tmp_path)), surroundings())
+    with pytest.raises(PayloadError, match=r"b\.csv") as caught:
+        pull(reader, MemorySink())
+    report = caught.value.report
+    assert report is not None
+    assert report.streams["leads"].appended == 2
+    assert "columns_missing" in {finding.code for finding in report.findings}
+
+
 def test_nothing_of_a_person_is_kept_or_told(tmp_path: Path) -> None:
     headings = (*HEADINGS, "Мобильный телефон", "E-mail", "Имя", "Комментарий")
     rows = [headings, (*ROW, "+7 999 123-45-67", "maria@example.com", "Мария Иванова", "перезвонить Марии"),

@@ -26,8 +26,11 @@ FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
     return [...svg.querySelectorAll("text")].filter(t => {{
       const r = t.getBoundingClientRect(); return r.left < box.left - 2 || r.right > box.right + 2; }}).map(t => t.textContent);
   }});
+  const cells = [...seen.querySelectorAll(".rows td, .parts .amount")].map(cell => {{
+    const text = seen.createRange(); text.selectNodeContents(cell); return text.getBoundingClientRect(); }});
+  const blank = cells.filter(r => r.width < 1 || r.height < 1 || r.left < 0 || r.right > root.clientWidth + 1).length;
   document.title = "width=" + root.scrollWidth + " wide=" + wide.map(e => e.tagName).join("+") + " charts=" + charts +
-    " cut=" + out.length;
+    " cut=" + out.length + " blank=" + (cells.length ? blank : "all");
 }};</script>"""
 
 
@@ -49,13 +52,13 @@ def open_page(page, folder, width):
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
     title, log = open_page(rendered(name, "html", language), tmp_path, 360)
     n_charts = 1 if name == "refused" else 2
-    assert title == f"width=360 wide= charts={n_charts} cut=0"
+    assert title == f"width=360 wide= charts={n_charts} cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
 def test_a_desk_shows_the_wide_drawings(rendered, tmp_path):
     title, log = open_page(rendered("paying", "html", "ru"), tmp_path, 1280)
-    assert title == "width=1280 wide= charts=2 cut=0"
+    assert title == "width=1280 wide= charts=2 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
@@ -65,3 +68,9 @@ def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered,
     title, log = open_page(broken, tmp_path, 360)
     assert "wide=P" in title
     assert "boom" in log
+
+
+def test_the_measuring_script_sees_table_values_that_a_phone_hides(rendered, tmp_path):
+    broken = rendered("paying", "html", "ru").replace("</style>", ".rows td { display: none !important; }</style>")
+    title, _ = open_page(broken, tmp_path, 360)
+    assert int(title.rpartition("blank=")[2]) > 10

@@ -105,7 +105,9 @@ def test_dates():
     assert RU.day("2026-10-01") == "01.10.2026"
     assert RU.day_in_text(date(2026, 10, 1)) == "1 октября 2026\u00a0г."
     assert EN.day_in_text("2026-10-01") == "1 October 2026"
-    assert RU.moment("2026-11-21T20:28:15.878832") == "21.11.2026, 20:28 UTC"
+    moscow = numbers_of("ru", "RUB", "Europe/Moscow")
+    assert moscow.moment("2026-11-21T22:28:15.878832") == "22.11.2026, 01:28"
+    assert moscow.moment("2026-11-21T22:28:15Z") == "22.11.2026, 01:28"
     assert RU.moment("2026-11-21") == "21.11.2026"
 
 
@@ -138,3 +140,10 @@ def test_rounding_does_not_hide_parts_that_do_not_add_up():
 def test_an_unknown_language_is_an_error():
     with pytest.raises(KeyError, match="en, ru"):
         numbers_of("xx", "RUB")
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.0, "меньше 0,1 %"), (0.0004, "меньше 0,1 %"), (0.0006, "0,1 %"), (0.021, "2,1 %"), (1.0, "100,0 %")]
+)
+def test_a_share_of_something_found_is_never_nothing(share, shown):
+    assert RU.small_share(share).replace("\u00a0", " ") == shown

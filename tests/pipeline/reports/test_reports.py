@@ -1,8 +1,10 @@
 """Whole reports of real measurements: every figure is there, every situation has its words."""
 
 import copy
+import errno
 import json
 import re
+from pathlib import Path
 
 import pytest
 from lxml import html as parser
@@ -105,7 +107,9 @@ def test_details_for_those_who_check_are_on_the_page(paying, rendered):
     for name, metric in paying["metrics"].items():
         assert f"metrics/{name}" in seen
         if metric["effect"]:
-            assert spaced(numbers.change_interval(metric["unit"], metric["effect"])) in seen, name
+            n_weeks = metric["effect"]["n_post_weeks"] if metric["a_week"] else 1
+            ends = {end: metric["effect"][end] / n_weeks for end in ("low", "high")}
+            assert spaced(numbers.change_interval(metric["unit"], ends)) in seen, name
     for row in paying["weekly"]:
         if row["expected"]:
             assert spaced(numbers.whole(row["expected"]["estimate"])) in seen
@@ -120,8 +124,11 @@ def test_the_printed_parts_add_up_to_the_printed_profit(documents):
         page = page_of(document, "en")
         *parts, total = page.parts
         assert sum(part.amount for part in parts) == total.amount == round(document["money"]["benefit"]["estimate"]), name
-        *channels, whole = page.channel_parts
-        assert sum(part.amount for part in channels) == whole.amount == round(document["money"]["incremental_profit"]["estimate"])
+        for dimension, found in page.split.items():
+            *split, whole = found
+            assert split[-1].title == "Trend and chance", dimension
+            stated = round(document["money"]["incremental_profit"]["estimate"])
+            assert sum(part.amount for part in split) == whole.amount == stated, (name, dimension)
 
 
 @pytest.mark.parametrize(
@@ -292,11 +299,17 @@ def test_a_finding_in_words_and_a_check_nobody_has_put_into_words(paying):
     document = copy.deepcopy(paying)
     stages = ", ".join(f"crm.lead S{n}: {n}" for n in range(9))
     document["trust"]["findings"] = [
-        {"code": "unmapped_stages", "severity": "error", "n": 5, "detail": {"share": 0.021, "stages": stages}, "points": 4.2},
-        {"code": "cats_on_keyboard", "severity": "warning", "n": 2, "detail": {}, "points": 0.0},
+        {"code": "unmapped_stages", "severity": "error", "subject": "journeys", "n": 5,
+         "detail": {"share": 0.021, "stages": stages}, "points": 4.2},
+        {"code": "cats_on_keyboard", "severity": "warning", "subject": "journeys", "n": 2, "detail": {}, "points": 0.0},
+        {"code": "negative_amounts", "severity": "warning", "subject": "journeys", "n": 1, "detail": {"share": 0.0002},
+         "points": 0.0},
+        {"code": "rights_shrunk", "severity": "warning", "subject": "deals", "n": 7, "detail": {}, "points": 0.0},
     ]
     seen = text_of(render(document, "html", "ru"))
-    assert "5 записей побывали в стадиях без значения" in seen
+    assert "5 заявок или сделок побывали в стадиях без значения" in seen
+    assert "меньше 0,1 % заявок" in seen
+    assert "7 строк перестали быть видны вебхуку: прав стало меньше (deals)." in seen
     assert "2,1 % заявок · стадии: crm.lead S0: 0, crm.lead S1: 1" in seen
     assert "crm.lead S8" not in seen
     assert "Проверка cats_on_keyboard: найдены 2 строки." in seen
@@ -323,3 +336,18 @@ def test_a_folder_that_cannot_be_written_is_explained(paying, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot write the report"):
         write(paying, "html", "ru", tmp_path / "file" / "folder")
+
+
+def test_a_full_disk_is_named_and_the_earlier_report_stays(paying, tmp_path, monkeypatch):
+    path = write(paying, "json", "ru", tmp_path)
+    earlier = path.read_bytes()
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ConfigError, match="the disk is full") as told:
+        write(paying, "json", "ru", tmp_path)
+    assert "free some space" in str(told.value.hint)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == earlier

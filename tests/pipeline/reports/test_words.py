@@ -8,6 +8,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from pipeline import checks, ladder, queries, reports
+from pipeline.reports import sentences
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, plain, words_of
 
@@ -70,7 +71,7 @@ def test_every_code_of_the_engine_has_words(language):
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").glob("*.py"))
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"total_indicative", "total_without_control", "break_even_inside"}
     connectors = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "connectors").rglob("*.py"))
-    findings = set(re.findall(r'(?:Finding|\.find)\(\s*"(\w+)"', connectors)) | set(checks.names())
+    findings = set(re.findall(r'(?:Finding|\.find)\(\s*"(\w+)"', connectors + sources)) | set(checks.names())
     assert {"zero_inside", "margin_missing", "too_little_post", "source_appeared"} <= reasons
     assert {"rights_shrunk", "rows_quarantined", "visits_never_closed"} <= findings
     wanted = {f"reason.{code}" for code in reasons} | {f"finding.{code}" for code in findings}
@@ -88,15 +89,11 @@ def test_every_message_a_report_asks_for_exists():
 
 
 @pytest.mark.parametrize(
-    ("n", "text"),
-    [
-        (1, "учтена 1 неделя после запуска"), (2, "учтены 2 недели после запуска"), (5, "учтено 5 недель после запуска"),
-        (11, "учтено 11 недель после запуска"), (21, "учтена 21 неделя после запуска"), (104, "учтены 104 недели после запуска"),
-        (0, "учтено 0 недель после запуска"),
-    ],
-)  # fmt: skip
-def test_russian_plurals(n, text):
-    assert numbers_of("ru", "RUB").count("fact.post_weeks", n) == text
+    ("n", "counted"),
+    [(1, "неделя"), (2, "недели"), (5, "недель"), (11, "недель"), (21, "неделя"), (104, "недели"), (0, "недель")],
+)
+def test_russian_plurals(n, counted):
+    assert numbers_of("ru", "RUB").count("fact.counted", n, span="01.06–07.06") == f"учтены заявки 01.06–07.06 ({n} {counted})"
 
 
 @pytest.mark.parametrize(
@@ -125,3 +122,22 @@ def test_an_unknown_message_is_an_error_and_not_its_key():
 )
 def test_text_of_a_crm_is_one_safe_line(given, shown):
     assert plain(given) == shown
+
+
+def test_a_silent_source_is_named_with_its_days():
+    found = {"code": "source_stale", "n": 3, "subject": "Портал", "detail": {"heard_on": "2026-11-19"}}
+    assert sentences.finding(numbers_of("ru", "RUB"), found).startswith("Источник «Портал» молчит 3 дня, с 19.11.2026:")
+    assert "“Портал” has been silent for 3 days, since 19 Nov 2026" in sentences.finding(numbers_of("en", "RUB"), found)
+
+
+def test_a_gap_in_the_history_is_named_with_its_days():
+    detail = {"last_on": "2025-01-10", "first_on": "2025-04-01"}
+    found = {"code": "history_gap", "n": 11, "subject": "journeys", "detail": detail, "points": 0.0}
+    told = sentences.finding(numbers_of("ru", "RUB"), found)
+    assert told.startswith("Перерыв в заявках на 11 недель, с 10.01.2025 по 01.04.2025")
+    assert sentences.finding_points(numbers_of("ru", "RUB"), found) == "без вычета"
+
+
+def test_rows_that_cannot_be_read_are_a_share_of_rows():
+    found = {"code": "quarantined_rows", "n": 8, "subject": "journeys", "detail": {"share": 0.0001, "examples": "1, 2"}}
+    assert sentences.finding_detail(numbers_of("en", "RUB"), found) == "below 0.1% of the rows · for example: 1, 2"
