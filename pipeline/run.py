@@ -70,11 +70,9 @@ class NightReport:
         """For people: one line a source, one a launch."""
         lines = []
         for facts in self.as_dict()["sources"]:
-            if facts.get("error"):
-                lines.append(
-                    f"{facts['source']}: failed: {facts['error']}" + (f"\n  -> {facts['hint']}" if facts["hint"] else "")
-                )
-            else:
+            if facts["error"]:
+                lines.append(f"{facts['source']}: failed: {facts['error']}" + _arrow(facts["hint"]))
+            if facts["received"] or not facts["error"]:
                 lines.append(
                     f"{facts['source']}: {facts['received']} rows received, {facts['appended']} new versions,"
                     f" {facts['rejected']} quarantined, {facts['deleted']} deleted, {facts['requests']} requests"
@@ -82,7 +80,7 @@ class NightReport:
             lines += [f"  {finding}" for finding in facts["findings"]]
         for name, facts in self.launches.items():
             if "error" in facts:
-                lines.append(f"{name}: {facts['error']}" + (f"\n  -> {facts['hint']}" if facts["hint"] else ""))
+                lines.append(f"{name}: {facts['error']}" + _arrow(facts["hint"]))
             else:
                 kept = "new snapshot" if facts["is_new"] else "same as the stored snapshot"
                 lines.append(f"{name}: {facts['verdict']} ({kept})")
@@ -227,20 +225,29 @@ def _refuse_before_memory(reading: Reading, moment: AsOf) -> None:
 
 
 def _source_facts(source: Outcome) -> dict[str, Any]:
-    facts: dict[str, Any] = {"source": source.source, "error": None, "hint": "", "findings": []}
-    if source.error:
-        return {**facts, "error": str(source.error), "hint": getattr(source.error, "hint", "")}
+    """What became of a source, JSON-able; a source that failed still tells what came in before."""
     report = source.report or SyncReport()
     streams = report.streams.values()
-    facts |= {name: sum(getattr(stream, name) for stream in streams) for name in ("received", "appended", "rejected", "deleted")}
-    facts |= {"requests": report.n_requests, "rejected_requests": report.n_slowed, "retries": report.n_retries}
-    facts["findings"] = [_finding_line(finding.code, finding.subject, finding.n, finding.detail) for finding in report.findings]
-    return facts
+    error = source.error
+    return {
+        "source": source.source,
+        "error": str(error) if error else None,
+        "hint": getattr(error, "hint", ""),
+        **{name: sum(getattr(stream, name) for stream in streams) for name in ("received", "appended", "rejected", "deleted")},
+        "requests": report.n_requests,
+        "rejected_requests": report.n_slowed,
+        "retries": report.n_retries,
+        "findings": [_finding_line(finding.code, finding.subject, finding.n, finding.detail) for finding in report.findings],
+    }
 
 
 def _finding_line(code: str, subject: str, n: int, detail: Mapping[str, Any]) -> str:
     figures = ", ".join(f"{key}: {value}" for key, value in detail.items())
     return f"{code} in {subject}: {n}" + (f" ({figures})" if figures else "")
+
+
+def _arrow(hint: str) -> str:
+    return f"\n  -> {hint}" if hint else ""
 
 
 def _stamp(at: datetime | None) -> str | None:
