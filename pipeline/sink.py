@@ -224,11 +224,11 @@ class WarehouseSink:
         if stream.name not in self._live:
             condition, parameters = _of(self._source, stream.only)
             key, table = stream.record.KEY[-1], stream.record.TABLE
-            deleted = f"SELECT {key} AS ended_key, MAX(seen_at) AS ended_at FROM {table} WHERE {condition} AND is_deleted"
-            ended = f"{deleted} GROUP BY {key}"  # few: a join with them is cheaper than the newest version of every key
+            # No join: PostgreSQL has no statistics of a table that was filled a moment ago, and would loop over it for each row.
+            ended = "MAX(CASE WHEN is_deleted THEN seen_at END)"
             keys = (
-                f"SELECT DISTINCT CAST({key} AS BIGINT) AS number FROM {table} LEFT JOIN ({ended}) AS e ON e.ended_key = {key} "
-                f"WHERE {condition} AND (e.ended_at IS NULL OR seen_at > e.ended_at) ORDER BY number"
+                f"SELECT CAST({key} AS BIGINT) AS number FROM {table} WHERE {condition} GROUP BY {key} "
+                f"HAVING {ended} IS NULL OR MAX(seen_at) > {ended} ORDER BY number"
             )
             with self._database.reading() as connection:
                 self._learn(connection, stream)

@@ -33,7 +33,7 @@ from connectors.records import Contact, CrmSource, Deal, Lead, Owner, Pipeline, 
 from connectors.values import key
 
 # Every plan but Enterprise (reference 2.1); the budget is the documented example (2.3); a request is cut off after 60 s (2.2).
-LIMITS = Limits(rate=2, burst=50, page=50, pack=50, parallel=12, timeout=75.0, budget_s=480.0, budget_window=600.0)
+LIMITS = Limits(rate=2, burst=50, page=50, pack=50, parallel=8, timeout=75.0, budget_s=480.0, budget_window=600.0)
 
 
 @dataclass(frozen=True, slots=True)
