@@ -216,7 +216,7 @@ def choose_horizon(outcome: str, n_within: Mapping[int, int], n_outcomes: int) -
     """The smallest horizon that holds nine tenths of the outcomes of the pre period; the longest when none does.
 
     `n_within`: outcomes within each of `HORIZONS` days of the lead's creation, out of `n_outcomes` seen before the launch.
-    Too few outcomes: 30 days, said to be a default. Source: statistics of late outcomes, docs/method.
+    Too few outcomes: 30 days, said to be a default.
     """
     if n_outcomes < MIN_OUTCOMES:
         return Horizon(DEFAULT_HORIZON, "default", outcome, None, n_outcomes)
