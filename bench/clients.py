@@ -81,7 +81,10 @@ def columns(webhook: str) -> list[str]:
 
 
 def payback(webhook: str) -> Callable[[], Iterable[int]]:
-    import connectors.transport  # noqa: F401  # the engine imports it when it starts: not part of the export
+    # The engine imports its transport when it starts, and `unique` imports numpy.ma: not part of the export.
+    import numpy.ma  # noqa: F401
+
+    import connectors.transport  # noqa: F401
 
     sink = IdSink()
 

@@ -115,6 +115,10 @@ class Answer:
     location_host: str | None = None  # where a redirect pointed to: host only, the path holds the secret
     retry_after: float | None = None
 
+    def opened(self) -> "Answer":
+        """Itself: what a wire brings may still be sealed, an answer is not."""
+        return self
+
 
 class Verdict(Enum):
     """What to do about an answer."""

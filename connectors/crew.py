@@ -4,9 +4,16 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from connectors.contract import Answer, Call
 from connectors.turns import Turn
+
+
+class Letter(Protocol):
+    """An answer on its way: only the one being settled is decoded, because decoded it takes six times the memory."""
+
+    def opened(self) -> Answer: ...
 
 
 @dataclass(slots=True)
@@ -16,7 +23,8 @@ class Parcel:
     parts: list[tuple[Turn, list[str]]]
     call: Call
     methods: dict[str, str]  # method by call name
-    answer: Answer | None = None
+    letter: Letter | None = None
+    answer: Answer | None = None  # the letter's, once opened
     error: BaseException | None = None
     sent_at: float = 0.0
     took_s: float = 0.0

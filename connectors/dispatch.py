@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from connectors.contract import Answer, Call, Connector, Ruling, SyncReport, Verdict
-from connectors.crew import Crew, Parcel
+from connectors.contract import Call, Connector, Ruling, SyncReport, Verdict
+from connectors.crew import Crew, Letter, Parcel
 from connectors.errors import AccessError, PayloadError, SourceError, TemporaryError
 from connectors.pacing import Budgets, Clock, TokenBucket
 from connectors.turns import Reply, Settled, Turn
@@ -16,15 +16,15 @@ _MOST_TRIES = 5
 _MOST_REJECTIONS = 60  # in a row: with the growing pauses that is about ten minutes
 _MOST_WINDOWS = 3.0  # of the operating budget: refused for so long without one answer
 _NAP = 5.0  # a long rest is slept in naps, so that a wish to stop is heard
-_GLANCE = 0.5  # a portal that takes longer than this to answer can use more requests at once
+_GLANCE = 0.25  # a portal that takes longer than this to answer can use more requests at once
 _PATIENCE = 10  # accepted requests before more is asked at once again
 
 
 class Wire(Protocol):
     """What carries requests; `connectors.transport.HttpWire` in earnest, something virtual in tests."""
 
-    def send(self, call: Call, timeout: float) -> Answer:
-        """The answer. Raises TemporaryError for network faults."""
+    def send(self, call: Call, timeout: float) -> Letter:
+        """The answer, sealed. Raises TemporaryError for network faults."""
         ...
 
 
@@ -122,7 +122,7 @@ class Dispatch:
             parcel.waited_s = self._bucket.take()
             parcel.sent_at = self._clock.monotonic()
             if not self._is_closed:
-                parcel.answer = self._wire.send(parcel.call, self._limits.timeout)
+                parcel.letter = self._wire.send(parcel.call, self._limits.timeout)
         except BaseException as error:  # carried over to the calling thread, which raises it
             parcel.error = error
         parcel.took_s = self._clock.monotonic() - parcel.sent_at
@@ -169,6 +169,8 @@ class Dispatch:
         self._report.n_requests += 1
         self._report.n_calls += len(parcel.methods)
         self._report.waited_s += parcel.waited_s
+        if parcel.letter is not None:
+            parcel.answer, parcel.letter = parcel.letter.opened(), None
         replies = self._replies(parcel)
         if parcel.is_accepted:
             self._read_meters(parcel, replies)

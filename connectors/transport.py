@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
@@ -19,6 +20,34 @@ from connectors.secrets import mask
 CONNECT_TIMEOUT = 10.0
 LARGEST = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer as it came."""
+
+    status: int
+    raw: bytes
+    content_type: str
+    location_host: str | None
+    retry_after: float | None
+
+    def opened(self) -> Answer:
+        """The decoded answer. The content type is not believed: error pages come as JSON and JSON as text."""
+        is_json, body = True, None
+        try:
+            body = msgspec.json.decode(self.raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            is_json = False
+        return Answer(
+            status=self.status,
+            body=body,
+            is_json=is_json,
+            content_type=self.content_type,
+            length=len(self.raw),
+            location_host=self.location_host,
+            retry_after=self.retry_after,
+        )
 
 
 class HttpWire:
@@ -48,8 +77,8 @@ class HttpWire:
             session.headers[name] = secret.reveal()
         self._session = session
 
-    def send(self, call: Call, timeout: float) -> Answer:
-        """The answer to one call within `timeout` seconds. Raises TemporaryError for network faults and answers over 64 MB,
+    def send(self, call: Call, timeout: float) -> Received:
+        """What one call was answered within `timeout` seconds. Raises TemporaryError for network faults and answers over 64 MB,
         AccessError when the server's certificate is not valid."""
         url = f"{self._endpoint.base.reveal()}{call.method}{self._endpoint.suffix}"
         deadline = time.monotonic() + CONNECT_TIMEOUT + timeout
@@ -66,7 +95,7 @@ class HttpWire:
                 stream=True,
             )
             with response:
-                return _answer(response, self._body(response, deadline))
+                return _received(response, self._body(response, deadline))
         # `from None`: the texts of requests' errors show the address, which is the password.
         except requests.exceptions.SSLError as error:
             text = mask(str(error), self._secrets).lower()
@@ -110,22 +139,14 @@ class HttpWire:
         )
 
 
-def _answer(response: requests.Response, raw: bytes) -> Answer:
-    """The decoded answer. The content type is not believed: error pages come as JSON and JSON as text."""
-    is_json, body = True, None
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        is_json = False
+def _received(response: requests.Response, raw: bytes) -> Received:
     location = response.headers.get("Location") if 300 <= response.status_code < 400 else None
-    return Answer(
-        status=response.status_code,
-        body=body,
-        is_json=is_json,
-        content_type=response.headers.get("Content-Type", "").split(";")[0].strip().lower(),
-        length=len(raw),
-        location_host=_host(location) if location else None,
-        retry_after=_seconds(response.headers),
+    return Received(
+        response.status_code,
+        raw,
+        response.headers.get("Content-Type", "").split(";")[0].strip().lower(),
+        _host(location) if location else None,
+        _seconds(response.headers),
     )
 
 

@@ -26,8 +26,7 @@ def utc(value: object) -> datetime:
     if value[4:17:3] != "--T::" or len(value) < 19:
         raise ValueError("not an ISO date and time")
     try:
-        moment = datetime.fromisoformat(value[:19])
-        offset = _offset(value[19:])
+        moment, offset = datetime.fromisoformat(value[:19]), _offset(value[19:])
     except ValueError as error:
         raise ValueError("a time without offset" if "offset" in str(error) else "not an ISO date and time") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:

@@ -4,9 +4,11 @@ How values arrive: reference section 3.1 (strings or numbers, "" or null or "0" 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from connectors.bitrix24.columns import (
@@ -50,20 +52,15 @@ class Reading:
     pipelines: Mapping[str, str] | None = None  # id -> name, when the pipeline is the branch
 
 
-def parsed(row: Row, plan: Plan) -> list[Any]:
-    """The values of the plan's columns. Raises ColumnError."""
-    get = row.get
-    try:
-        return [parse(get(column)) for column, parse in plan]
-    except ValueError:
-        return [_parsed(column, parse, get(column)) for column, parse in plan]  # again, to name the column
-
-
-def _parsed(column: str, parse: Parse, value: object) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise ColumnError(column, str(error)) from None
+def parsed(rows: Sequence[Row], plan: Plan) -> list[list[Any]]:
+    """The values of the plan's columns, column by column: there are few columns and a million rows. Raises ColumnError."""
+    values = []
+    for column, parse in plan:
+        try:
+            values.append([parse(row.get(column)) for row in rows])
+        except (ValueError, TypeError) as error:  # a list where one value belongs has no hash to be remembered by
+            raise ColumnError(column, str(error) if isinstance(error, ValueError) else "not a single value") from None
+    return values
 
 
 def person(phones: list[str], emails: list[str], reading: Reading) -> str | None:
@@ -79,19 +76,35 @@ def person(phones: list[str], emails: list[str], reading: Reading) -> str | None
     return None
 
 
-def branch_of(row: Row, reading: Reading) -> str | None:
-    if reading.branch is None:
-        return None
-    value = custom_value(row.get(reading.branch.code), reading.branch)
+def _persons(phones: Sequence[list[str]], emails: Sequence[list[str]], reading: Reading) -> list[str | None]:
+    return [person(numbers, addresses, reading) for numbers, addresses in zip(phones, emails, strict=True)]
+
+
+def _days(moments: Sequence[datetime], reading: Reading) -> list[date]:
+    zone = reading.timezone
+    return [local_day(moment, zone) for moment in moments]
+
+
+def branches(rows: Sequence[Row], reading: Reading) -> Iterable[str | None]:
+    """The branch each row belongs to, endless Nones when no field tells it."""
+    what = reading.branch
+    return repeat(None) if what is None else [_branch(row, what) for row in rows]
+
+
+def _branch(row: Row, what: CustomField) -> str | None:
+    value = custom_value(row.get(what.code), what)
     if isinstance(value, list):
         return ", ".join(sorted(str(one) for one in value))
     return None if value is None else str(value)
 
 
-def extra_of(row: Row, reading: Reading) -> str | None:
-    """The configured custom fields as canonical JSON; None when all are empty."""
-    if not reading.custom:
-        return None
+def extras(rows: Sequence[Row], reading: Reading) -> Iterable[str | None]:
+    """The configured custom fields of each row, endless Nones when there are none."""
+    return [_extra(row, reading) for row in rows] if reading.custom else repeat(None)
+
+
+def _extra(row: Row, reading: Reading) -> str | None:
+    """Canonical JSON; None when all are empty."""
     values = {ours: custom_value(row.get(what.code), what) for ours, what in reading.custom.items()}
     filled = {ours: value for ours, value in values.items() if value is not None}
     return json.dumps(filled, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if filled else None
@@ -99,35 +112,40 @@ def extra_of(row: Row, reading: Reading) -> str | None:
 
 # --- records ------------------------------------------------------------------------------------------------------------
 
+# What repeats over a million rows is read once. Only for parsers that refuse long texts: what is refused is not remembered.
+_flag = lru_cache(maxsize=64, typed=True)(optional_flag)
+_meaning = lru_cache(maxsize=64, typed=True)(semantics)
+_owner_id = lru_cache(maxsize=4096, typed=True)(optional_id)
+
 _UTM: Plan = tuple((f"UTM_{part}", folded) for part in ("SOURCE", "MEDIUM", "CAMPAIGN", "CONTENT", "TERM"))
 _SHARED: Plan = (
     ("ID", own_id),
     ("DATE_CREATE", utc),
     ("DATE_MODIFY", optional_utc),
     ("MOVED_TIME", optional_utc),
-    ("ASSIGNED_BY_ID", optional_id),
+    ("ASSIGNED_BY_ID", _owner_id),
     ("SOURCE_ID", folded),
     *_UTM,
     ("OPPORTUNITY", money),
     ("CURRENCY_ID", short),
     ("CONTACT_ID", optional_id),
-    ("IS_RETURN_CUSTOMER", optional_flag),
+    ("IS_RETURN_CUSTOMER", _flag),
 )
 LEAD: Plan = (
     *_SHARED,
     ("STATUS_ID", code),
-    ("STATUS_SEMANTIC_ID", semantics),
-    ("HAS_PHONE", optional_flag),
+    ("STATUS_SEMANTIC_ID", _meaning),
+    ("HAS_PHONE", _flag),
     ("PHONE", contacts_of),
     ("EMAIL", contacts_of),
 )
 DEAL: Plan = (
     *_SHARED,
     ("STAGE_ID", code),
-    ("STAGE_SEMANTIC_ID", semantics),
+    ("STAGE_SEMANTIC_ID", _meaning),
     ("CATEGORY_ID", number),
     ("LEAD_ID", optional_id),
-    ("IS_RECURRING", optional_flag),
+    ("IS_RECURRING", _flag),
 )
 CONTACT: Plan = (
     ("ID", own_id),
@@ -137,100 +155,101 @@ CONTACT: Plan = (
     ("EMAIL", contacts_of),
 )
 _MOVE: Plan = (("ID", own_id), ("OWNER_ID", own_id), ("CREATED_TIME", utc))
-LEAD_MOVE: Plan = (*_MOVE, ("STATUS_ID", code), ("STATUS_SEMANTIC_ID", semantics))
-DEAL_MOVE: Plan = (*_MOVE, ("STAGE_ID", code), ("STAGE_SEMANTIC_ID", semantics), ("CATEGORY_ID", number))
+LEAD_MOVE: Plan = (*_MOVE, ("STATUS_ID", code), ("STATUS_SEMANTIC_ID", _meaning))
+DEAL_MOVE: Plan = (*_MOVE, ("STAGE_ID", code), ("STAGE_SEMANTIC_ID", _meaning), ("CATEGORY_ID", number))
 STAGE: Plan = (("STATUS_ID", code), ("NAME", name), ("SEMANTICS", stage_semantics), ("SORT", sort))
 CRM_SOURCE: Plan = (("STATUS_ID", required_fold), ("NAME", name))
 PIPELINE: Plan = (("id", number), ("name", name), ("isDefault", optional_flag))
 OWNER: Plan = (("ID", own_id), ("NAME", name), ("LAST_NAME", name), ("ACTIVE", flag))
 
 
-def lead(row: Row, reading: Reading) -> Lead:
-    *shared, stage_id, meaning, has_phone, phones, emails = parsed(row, LEAD)
-    lead_id, created_at, modified_at, moved_at, owner_id, source, *words, amount, currency, contact_id, is_repeat = shared
-    utm_source, utm_medium, utm_campaign, utm_content, utm_term = words
-    return Lead(
-        lead_id,
-        created_at,
-        local_day(created_at, reading.timezone),
-        modified_at,
-        moved_at,
-        stage_id,
-        meaning,
-        LEAD_PIPELINE,
-        owner_id,
-        source,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_content,
-        utm_term,
-        amount,
-        currency,
-        contact_id,
-        person(phones, emails, reading),
-        bool(phones) or bool(has_phone),  # the flag lags behind numbers that arrive through chats
-        is_repeat,
-        branch_of(row, reading),
-        extra_of(row, reading),
+def leads(rows: Sequence[Row], reading: Reading) -> list[Lead]:
+    *shared, stage_ids, meanings, flags, phones, emails = parsed(rows, LEAD)
+    ids, created, modified, moved, owner_ids, sources, *words, amounts, currencies, contact_ids, repeats = shared
+    return list(
+        map(
+            Lead,
+            ids,
+            created,
+            _days(created, reading),
+            modified,
+            moved,
+            stage_ids,
+            meanings,
+            repeat(LEAD_PIPELINE),
+            owner_ids,
+            sources,
+            *words,
+            amounts,
+            currencies,
+            contact_ids,
+            _persons(phones, emails, reading),
+            # The flag lags behind numbers that arrive through chats.
+            [bool(numbers) or bool(has_phone) for numbers, has_phone in zip(phones, flags, strict=True)],
+            repeats,
+            branches(rows, reading),
+            extras(rows, reading),
+        )
     )
 
 
-def deal(row: Row, reading: Reading) -> Deal:
-    *shared, stage_id, meaning, pipeline_id, lead_id, is_template = parsed(row, DEAL)
-    deal_id, created_at, modified_at, moved_at, owner_id, source, *words, amount, currency, contact_id, is_repeat = shared
-    utm_source, utm_medium, utm_campaign, utm_content, utm_term = words
-    pipelines = reading.pipelines
-    return Deal(
-        deal_id,
-        lead_id,
-        created_at,
-        local_day(created_at, reading.timezone),
-        modified_at,
-        moved_at,
-        stage_id,
-        meaning,
-        pipeline_id,
-        owner_id,
-        source,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_content,
-        utm_term,
-        amount,
-        currency,
-        contact_id,
-        None,  # phones are not on deals: the contact or the lead tells the customer
-        is_repeat,
-        bool(is_template),
-        branch_of(row, reading) if pipelines is None else pipelines.get(pipeline_id, pipeline_id),
-        extra_of(row, reading),
+def deals(rows: Sequence[Row], reading: Reading) -> list[Deal]:
+    *shared, stage_ids, meanings, pipeline_ids, lead_ids, templates = parsed(rows, DEAL)
+    ids, created, modified, moved, owner_ids, sources, *words, amounts, currencies, contact_ids, repeats = shared
+    names = reading.pipelines
+    return list(
+        map(
+            Deal,
+            ids,
+            lead_ids,
+            created,
+            _days(created, reading),
+            modified,
+            moved,
+            stage_ids,
+            meanings,
+            pipeline_ids,
+            owner_ids,
+            sources,
+            *words,
+            amounts,
+            currencies,
+            contact_ids,
+            repeat(None),  # phones are not on deals: the contact or the lead tells the customer
+            repeats,
+            map(bool, templates),
+            branches(rows, reading) if names is None else [names.get(one, one) for one in pipeline_ids],
+            extras(rows, reading),
+        )
     )
 
 
-def contact(row: Row, reading: Reading) -> Contact:
-    contact_id, created_at, modified_at, phones, emails = parsed(row, CONTACT)
-    return Contact(contact_id, created_at, modified_at, person(phones, emails, reading))
+def contacts(rows: Sequence[Row], reading: Reading) -> list[Contact]:
+    ids, created, modified, phones, emails = parsed(rows, CONTACT)
+    return list(map(Contact, ids, created, modified, _persons(phones, emails, reading)))
 
 
-def _move(entity: Entity, values: list[Any], pipeline_id: str, reading: Reading) -> StageChange:
-    change_id, entity_id, moved_at, stage_id, meaning = values
-    moved: datetime = moved_at
-    return StageChange(entity, change_id, entity_id, stage_id, pipeline_id, meaning, moved, local_day(moved, reading.timezone))
+def _moves(entity: Entity, columns: list[list[Any]], pipeline_ids: Iterable[str], reading: Reading) -> list[StageChange]:
+    ids, entity_ids, moved, stage_ids, meanings = columns
+    days = _days(moved, reading)
+    return list(map(StageChange, repeat(entity), ids, entity_ids, stage_ids, pipeline_ids, meanings, moved, days))
 
 
-def lead_move(row: Row, reading: Reading) -> StageChange:
-    return _move("lead", parsed(row, LEAD_MOVE), LEAD_PIPELINE, reading)
+def lead_moves(rows: Sequence[Row], reading: Reading) -> list[StageChange]:
+    return _moves("lead", parsed(rows, LEAD_MOVE), repeat(LEAD_PIPELINE), reading)
 
 
-def deal_move(row: Row, reading: Reading) -> StageChange:
-    *values, pipeline_id = parsed(row, DEAL_MOVE)
-    return _move("deal", values, pipeline_id, reading)
+def deal_moves(rows: Sequence[Row], reading: Reading) -> list[StageChange]:
+    *columns, pipeline_ids = parsed(rows, DEAL_MOVE)
+    return _moves("deal", columns, pipeline_ids, reading)
 
 
-def stage(row: Row, reading: Reading) -> Stage | None:
-    """An entry of the stage directories; None for an entry of any other directory."""
+def stages(rows: Sequence[Row], reading: Reading) -> list[Stage]:
+    """The entries of the stage directories; those of other directories are dropped."""
+    return [entry for row in rows if (entry := _stage(row)) is not None]
+
+
+def _stage(row: Row) -> Stage | None:
     directory = row.get("ENTITY_ID")
     entity: Entity = "deal"
     if directory == "STATUS":
@@ -241,22 +260,27 @@ def stage(row: Row, reading: Reading) -> Stage | None:
         pipeline_id = directory.removeprefix("DEAL_STAGE_")
     else:
         return None
-    stage_id, label, meaning, order = parsed(row, STAGE)
+    (stage_id,), (label,), (meaning,), (order,) = parsed([row], STAGE)
     return Stage(entity, pipeline_id, stage_id, label or stage_id, meaning, order)
 
 
-def crm_source(row: Row, reading: Reading) -> CrmSource | None:
-    if row.get("ENTITY_ID") != "SOURCE":
-        return None
-    source, label = parsed(row, CRM_SOURCE)
-    return CrmSource(source, source if source == PERSONAL else label or source)
+def crm_sources(rows: Sequence[Row], reading: Reading) -> list[CrmSource]:
+    sources, labels = parsed([row for row in rows if row.get("ENTITY_ID") == "SOURCE"], CRM_SOURCE)
+    return [
+        CrmSource(source, source if source == PERSONAL else label or source)
+        for source, label in zip(sources, labels, strict=True)
+    ]
 
 
-def pipeline(row: Row, reading: Reading) -> Pipeline:
-    pipeline_id, label, is_default = parsed(row, PIPELINE)
-    return Pipeline("deal", pipeline_id, label or pipeline_id, bool(is_default))
+def pipelines(rows: Sequence[Row], reading: Reading) -> list[Pipeline]:
+    return [
+        Pipeline("deal", pipeline_id, label or pipeline_id, bool(is_default))
+        for pipeline_id, label, is_default in zip(*parsed(rows, PIPELINE), strict=True)
+    ]
 
 
-def owner(row: Row, reading: Reading) -> Owner:
-    owner_id, first, last, is_active = parsed(row, OWNER)
-    return Owner(owner_id, clean_name(f"{first} {last}") or f"#{owner_id}", is_active)
+def owners(rows: Sequence[Row], reading: Reading) -> list[Owner]:
+    return [
+        Owner(owner_id, clean_name(f"{first} {last}") or f"#{owner_id}", is_active)
+        for owner_id, first, last, is_active in zip(*parsed(rows, OWNER), strict=True)
+    ]

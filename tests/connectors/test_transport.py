@@ -124,7 +124,7 @@ def wire(server: str) -> Iterator[HttpWire]:
 
 
 def test_a_call_is_posted_as_json_and_its_answer_decoded_whatever_its_type_says(wire: HttpWire) -> None:
-    answer = wire.send(Call("fine", {"filter": {">ID": 5}, "name": "Ёж"}), 5)
+    answer = wire.send(Call("fine", {"filter": {">ID": 5}, "name": "Ёж"}), 5).opened()
     assert (answer.status, answer.body, answer.is_json) == (200, {"result": ["Иван", 1.5, None]}, True)
     assert answer.content_type == "text/html"
     method, path, headers, raw = Handler.seen[0]
@@ -143,18 +143,18 @@ def test_get_sends_parameters_as_query_and_cookies_are_not_kept(wire: HttpWire) 
 
 
 def test_error_bodies_are_read_too(wire: HttpWire) -> None:
-    answer = wire.send(Call("refused"), 5)
+    answer = wire.send(Call("refused"), 5).opened()
     assert (answer.status, answer.body, answer.retry_after) == (503, {"error": "QUERY_LIMIT_EXCEEDED"}, 7.0)
 
 
 @pytest.mark.parametrize(("method", "status", "length"), [("page", 502, 13 + len(CODE)), ("cut", 200, 16)])
 def test_what_is_no_json_is_told_by_type_and_length_only(wire: HttpWire, method: str, status: int, length: int) -> None:
-    answer = wire.send(Call(method), 5)
+    answer = wire.send(Call(method), 5).opened()
     assert (answer.status, answer.is_json, answer.body, answer.length) == (status, False, None, length)
 
 
 def test_a_redirect_is_not_followed_and_only_its_host_is_told(wire: HttpWire) -> None:
-    answer = wire.send(Call("moved"), 5)
+    answer = wire.send(Call("moved"), 5).opened()
     assert (answer.status, answer.location_host) == (302, "renamed.example")
     assert CODE not in repr(answer)
     assert len(Handler.seen) == 1
@@ -182,7 +182,7 @@ def test_an_answer_without_end_is_refused(wire: HttpWire, monkeypatch: pytest.Mo
 
 
 def test_a_packed_answer_in_chunks_is_read_completely(wire: HttpWire) -> None:
-    assert wire.send(Call("zipped"), 5).body == {"result": list(range(200_000))}
+    assert wire.send(Call("zipped"), 5).opened().body == {"result": list(range(200_000))}
 
 
 def test_nobody_at_home_is_temporary() -> None:
@@ -233,7 +233,7 @@ def secure(portal: responses.RequestsMock) -> Iterator[HttpWire]:
 
 def test_https_carries_the_headers_and_checks_certificates(portal: responses.RequestsMock, secure: HttpWire) -> None:
     portal.post(f"{PORTAL}profile", json={"result": {"ID": "1"}})
-    assert secure.send(Call("profile", {"a": 1}), 5).body == {"result": {"ID": "1"}}
+    assert secure.send(Call("profile", {"a": 1}), 5).opened().body == {"result": {"ID": "1"}}
     (call,) = portal.calls
     headers = call.request.headers
     assert (headers["Authorization"], headers["Content-Type"]) == (f"Bearer {TOKEN}", "application/json")
