@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench validate clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
 	@echo "make test   ruff, mypy, import contracts and all tests"
 	@echo "make lint   ruff, mypy and import contracts only"
+	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (about 20 minutes)"
 	@echo "make bench  every benchmark (about an hour); single ones: see bench/README.md"
 
 .venv/run: pyproject.toml constraints.txt
@@ -38,6 +39,9 @@ test: lint
 
 bench: .venv/bench
 	$(BIN)/python -m bench
+
+validate: .venv/bench
+	$(BIN)/python -m bench.validate
 
 clean:
 	rm -rf .venv demo

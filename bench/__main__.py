@@ -13,7 +13,8 @@ ALL = (
     ("bench.nightly",),
     ("bench.kill",),
     ("bench.kill", "--postgres"),
-    ("bench.effects_table",),
+    ("bench.engines",),
+    ("bench.guards_table", "100"),
     ("bench.export",),
 )
 

@@ -25,7 +25,7 @@ import numpy as np
 from bench.clients import CLIENTS, METHOD, PEERS
 from bench.portal import ROOT, Portal, running, table
 
-LIMIT = 300  # seconds a client may take
+LIMIT = 600  # seconds a client may take
 PAGE, BATCH = 50, 2500
 ONE_AT_A_TIME = ("b24pysdk fast list", "b24pysdk list")
 HEADINGS = ("leads", "portal", "client", "requests", "rejected", "seconds", "CPU s", "peak MB", "above start", "lost", "outcome")

@@ -8,20 +8,23 @@ from typing import Literal
 import numpy as np
 
 from pipeline import ladder
-from pipeline.effects import Effect, Funnel, ProcessEffect, process_effect, total_claim
+from pipeline.controls import Control
+from pipeline.effects import Effect, Funnel, Interval, ProcessEffect, process_effect, total_claim
 from pipeline.errors import ConfigError
+from pipeline.guards import without_dip
 from pipeline.journeys import StageUse
 from pipeline.ladder import Reason, Rung, Verdict
-from pipeline.llq import RATE, llq
+from pipeline.llq import RATE, Past, llq
+from pipeline.looks import Looks, always_valid
 from pipeline.metrics import Cells, Figure
 from pipeline.periods import Periods
+from pipeline.recording import Guard, standardised
 from pipeline.roi import Costs, Money, SavedHours, compute_money
+from pipeline.segments import segment_contributions
 from pipeline.settings import Launch, LaunchCosts
-from pipeline.weekly import FloatArray, WeeklyCounts, WeeklyRate, Weeks
+from pipeline.weekly import FloatArray, WeeklyRate, Weeks
 
 ClaimName = Literal["process", "total"]
-# A segment with fewer leads than this before the launch has no rate of its own: it is compared with everybody's.
-MIN_SEGMENT_LEADS = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +41,12 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """One claim with its money; `segments` splits the benefit by channel and branch, the rest being trend and chance."""
+    """One claim with its money; `segments` splits the benefit by channel and branch: the estimates sum to it."""
 
     effect: ProcessEffect
     money: Money
-    segments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    looks: Looks
+    segments: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,13 +60,17 @@ class Expected:
 
 
 def funnel_of(measured: Mapping[str, MetricResult], stages: Sequence[StageUse]) -> Funnel:
+    """Weekly funnel of what was measured."""
+    return funnel_from({name: result.weekly for name, result in measured.items()}, stages)
+
+
+def funnel_from(weekly: Mapping[str, Mapping[str, FloatArray]], stages: Sequence[StageUse]) -> Funnel:
     """Weekly funnel; a step that no stage stands for is left out, it would only repeat its neighbour."""
     mapped = {use.milestone for use in stages}
-    booking, visit = measured["booking_conversion"].weekly, measured["visit_conversion"].weekly
-    revenue = measured["revenue"].weekly
+    booking, visit, revenue = weekly["booking_conversion"], weekly["visit_conversion"], weekly["revenue"]
     has_payments = "paid" in mapped
     return Funnel(
-        leads=measured["leads"].weekly["n"],
+        leads=weekly["leads"]["n"],
         booked=booking["numerator"] if mapped & {"booked", "confirmed", "no_show"} else None,
         visited=visit["numerator"],
         paid=revenue["n"] if has_payments and "visited" in mapped else None,
@@ -72,47 +80,103 @@ def funnel_of(measured: Mapping[str, MetricResult], stages: Sequence[StageUse]) 
 
 
 def climb(
-    measured: Mapping[str, MetricResult], periods: Periods, weeks: Weeks, known_on: date, duplicates: FloatArray
+    measured: Mapping[str, MetricResult], periods: Periods, known_on: date, guards: Sequence[Guard] = (),
+    control: Control | None = None,
 ) -> Rung:
-    """The rung these data reach; `duplicates`: leads of each week that repeat an earlier one."""
+    """The rung these data reach."""
     visits = measured["visit_conversion"]
-    facts = ladder.Facts(
-        n_pre_weeks=len(periods.pre_weeks),
-        n_post_weeks=len(periods.post_weeks),
-        n_pre_visits=visits.pre.sums["numerator"],
-        n_post_visits=visits.post.sums["numerator"],
-        days_to_maturity=(periods.post.end - known_on).days + periods.horizon_days,
-    )
-    rung = ladder.climb(facts)
-    if rung.is_refused or rung.total is None:
-        return rung
-    leads = measured["leads"]
-    recording = ladder.recording_changed(
-        WeeklyCounts(leads.weekly["n"]),
-        weeks,
-        season=rung.total.season,
-        sources=leads.cells.weekly_by("channel", "n", periods.weeks),
-        duplicates=duplicates,
-    )
-    return ladder.climb(replace(facts, recording=recording))
-
-
-def make_claims(
-    launch: Launch, funnel: Funnel, weeks: Weeks, rung: Rung, measured: Mapping[str, MetricResult], periods: Periods
-) -> dict[ClaimName, Claim]:
-    """The claims these data may make. The process claim is not even computed when it is withheld."""
-    claims: dict[ClaimName, Claim] = {}
-    if rung.headline == "process":
-        effect = process_effect(funnel, weeks, margin=launch.margin)
-        segments = {dimension: _segments(dimension, measured, effect) for dimension in ("channel", "branch")}
-        claims["process"] = Claim(effect, _money(launch.costs, effect, funnel, weeks), segments)
-    if rung.total is not None:
-        short = Weeks(weeks.n_pre, weeks.n_washout, weeks.left_out, rung.total.max_post_weeks)
-        effect = total_claim(
-            funnel, short, season=rung.total.season, is_indicative=rung.total.is_indicative, margin=launch.margin
+    return ladder.climb(
+        ladder.Facts(
+            n_pre_weeks=len(periods.pre_weeks),
+            n_post_weeks=len(periods.post_weeks),
+            n_pre_visits=visits.pre.sums["numerator"],
+            n_post_visits=visits.post.sums["numerator"],
+            guards=tuple(guards),
+            has_control=control is not None,
+            is_weak_control=control is not None and control.is_weak,
+            days_to_maturity=(periods.post.end - known_on).days + periods.horizon_days,
         )
-        claims["total"] = Claim(effect, _money(launch.costs, effect, funnel, short))
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What claims are made from: the funnel and its weeks, the rung, what the account taught, the control, the guards."""
+
+    launch: Launch
+    funnel: Funnel
+    weeks: Weeks
+    rung: Rung
+    pasts: Mapping[str, Past | None] = field(default_factory=dict)
+    control: Control | None = None
+    guards: tuple[Guard, ...] = ()
+    channels: Mapping[str, Funnel] = field(default_factory=dict)
+
+    def claim(
+        self, name: ClaimName, funnel: Funnel, weeks: Weeks, margin: float | None, season_factor: float = 1.0
+    ) -> tuple[ProcessEffect, Money]:
+        """One claim on these weeks. Raises ValueError where a side is empty, ConfigError for a negative cost."""
+        mine = [guard for guard in self.guards if guard.claim in (name, "both")]
+        if any(guard.code == "after_dip" for guard in mine):
+            weeks = without_dip(weeks, funnel.leads.size)
+        rates = self._at_equal_mix(funnel, weeks)
+        if name == "process":
+            is_indicative = any(guard.action == "indicative" for guard in mine)
+            effect = process_effect(funnel, weeks, margin=margin, pasts=self.pasts, is_indicative=is_indicative, rates=rates)
+        else:
+            rule = self.rung.total
+            assert rule is not None
+            weeks = replace(weeks, max_post=rule.max_post_weeks)
+            effect = total_claim(
+                funnel, weeks, season=rule.season * season_factor, is_indicative=rule.is_indicative, margin=margin,
+                control=None if self.control is None else self.control.leads, pasts=self.pasts, rates=rates,
+            )  # fmt: skip
+        return effect, _money(self.launch.costs, effect, funnel, weeks)
+
+    def _at_equal_mix(self, funnel: Funnel, weeks: Weeks) -> dict[str, WeeklyRate]:
+        """The first rate with every pre week brought to the channels' mix of the post period: a mix that moved is no effect."""
+        for gone in ("", *self.channels):  # a funnel that leaves a channel out is compared without it
+            kept = [part for key, part in self.channels.items() if key != gone]
+            if len(kept) > 1 and np.array_equal(np.sum([part.leads for part in kept], axis=0), funnel.leads):
+                step = "visited" if funnel.booked is None else "booked"
+                reached = {str(n): np.minimum(getattr(part, step), part.leads) for n, part in enumerate(kept)}
+                name = "visit_rate" if funnel.booked is None else "booking_rate"
+                return {name: standardised(reached, {str(n): part.leads for n, part in enumerate(kept)}, weeks)}
+        return {}
+
+    def money(self, name: ClaimName, effect: ProcessEffect) -> tuple[ProcessEffect, Money]:
+        """The money of an effect measured on this ground."""
+        longest = self.rung.total.max_post_weeks if name == "total" and self.rung.total is not None else None
+        weeks = self.weeks if name == "process" else replace(self.weeks, max_post=longest)
+        return effect, _money(self.launch.costs, effect, self.funnel, weeks)
+
+
+def make_claims(ground: Ground, parts: Mapping[str, Mapping[str, Funnel]]) -> dict[ClaimName, Claim]:
+    """The claims these data may make; one that is withheld is not even computed. `parts`: funnels by dimension and value."""
+    claims: dict[ClaimName, Claim] = {}
+    names: list[ClaimName] = ["process"] if ground.rung.headline == "process" else []
+    if ground.rung.total is not None:
+        names.append("total")
+    for name in names:
+        effect, money = ground.claim(name, ground.funnel, ground.weeks, ground.launch.margin)
+        weeks = ground.weeks if name == "process" else replace(ground.weeks, max_post=ground.rung.total.max_post_weeks)  # type: ignore[union-attr]  # a total claim has a rule
+        claims[name] = Claim(effect, money, always_valid(effect, money), _segments(effect, weeks, parts))
     return claims
+
+
+def _segments(
+    effect: ProcessEffect, weeks: Weeks, parts: Mapping[str, Mapping[str, Funnel]]
+) -> dict[str, dict[str, Interval]]:
+    """Revenue (profit with a margin) that each value of a dimension brought; the estimates sum to the claim."""
+    if effect.revenue is None or "average_check" not in effect.expected:
+        return {}
+    found = {}
+    for dimension, funnels in parts.items():
+        try:
+            found[dimension] = segment_contributions(funnels, weeks, effect.expected, margin=effect.margin).by_segment
+        except ValueError:  # no part had leads before the launch: nothing to compare each with
+            continue
+    return found
 
 
 def _money(lines: LaunchCosts, effect: ProcessEffect, funnel: Funnel, weeks: Weeks) -> Money:
@@ -126,38 +190,23 @@ def _money(lines: LaunchCosts, effect: ProcessEffect, funnel: Funnel, weeks: Wee
     return compute_money(effect, costs, window_days=7 * post.size, n_leads=float(funnel.leads[post].sum()), saved=saved)
 
 
-def _segments(dimension: str, measured: Mapping[str, MetricResult], effect: ProcessEffect) -> dict[str, float]:
-    """Revenue (profit with a margin) that each value of a dimension brought beyond its own revenue a lead before.
-
-    What trend and chance explain belongs to no segment: it is the entry "", so that the parts sum to the claim.
-    """
-    if effect.revenue is None:
-        return {}
-    leads, revenue = measured["leads"], measured["revenue"]
-    overall = revenue.pre.sums["total"] / leads.pre.sums["n"]
-    found = {}
-    for key, (before, after) in leads.by[dimension].items():
-        paid_before, paid_after = revenue.by[dimension].get(key, (None, None))
-        own = before.sums["n"] if before else 0.0
-        rate = (paid_before.sums["total"] if paid_before else 0.0) / own if own >= MIN_SEGMENT_LEADS else overall
-        earned = paid_after.sums["total"] if paid_after else 0.0
-        found[key] = (earned - (after.sums["n"] if after else 0.0) * rate) * (effect.margin or 1.0)
-    whole = effect.profit or effect.revenue
-    return {**found, "": whole.estimate - sum(found.values())}
-
-
-def expected_visits(funnel: Funnel, weeks: Weeks, periods: Periods) -> Expected:
-    prediction = llq(WeeklyRate(funnel.visited, funnel.leads), weeks, RATE)
+def expected_visits(funnel: Funnel, weeks: Weeks, periods: Periods, past: Past | None = None) -> Expected:
+    prediction = llq(WeeklyRate(funnel.visited, funnel.leads), weeks, RATE, past=past)
     leads = funnel.leads[weeks.split(funnel.leads.size)[1]]
     half = 1.96 * prediction.weekly_sd
     low, high = (np.clip(prediction.weekly_mean + side * half, 0.0, 1.0) * leads for side in (-1, 1))
     return Expected(periods.post_weeks, prediction.weekly_mean * leads, low, high)
 
 
-def reach_verdict(launch: Launch, rung: Rung, claims: Mapping[ClaimName, Claim], score: int) -> Verdict:
+def reach_verdict(
+    launch: Launch, rung: Rung, claims: Mapping[ClaimName, Claim], score: int, guards: Sequence[Guard] = ()
+) -> Verdict:
+    """The verdict, read from the always-valid interval: "proven" holds however often somebody looks."""
     claim = None if rung.headline == "none" else claims.get(rung.headline)
-    benefit = claim.money.monthly_benefit if claim else None
-    reached = ladder.verdict(benefit, claim.money.break_even_monthly if claim else None, score)
+    benefit = claim.looks.benefit_month if claim else None
+    plain = claim.money.monthly_benefit if claim else None
+    break_even = claim.money.break_even_monthly if claim else None
+    reached = ladder.verdict(benefit, break_even, score)
     if reached.reason.code == "low_trust":
         return reached
     if rung.is_refused:
@@ -166,4 +215,8 @@ def reach_verdict(launch: Launch, rung: Rung, claims: Mapping[ClaimName, Claim],
         return Verdict("not_enough_data", Reason("margin_missing"))
     if claim is not None and claim.effect.revenue is None:
         return Verdict("not_enough_data", Reason("no_payments"))
-    return reached
+    if reached.reason.code == "zero_inside" and plain is not None and not plain.low <= 0 <= plain.high:
+        # The 95 % interval says yes, the one for weekly readers not yet.
+        figures = {**reached.reason.figures, "plain_low": plain.low, "plain_high": plain.high}
+        reached = Verdict("not_enough_data", Reason("interim", figures))
+    return ladder.lowered(reached, guards, rung.headline)

@@ -211,16 +211,25 @@ def sync(invocation: Invocation, source: str | None, full: bool, is_json: bool) 
 @payback.command()
 @click.argument("launch")
 @as_of_option
+@language_option
+@click.option("--explain", "is_explained", is_flag=True, help="Every figure with its formula and inputs, to check it by hand.")
 @json_option
 @click.pass_obj
-def measure(invocation: Invocation, launch: str, as_of: date | datetime | None, is_json: bool) -> None:
+def measure(
+    invocation: Invocation, launch: str, as_of: date | datetime | None, language: str | None, is_explained: bool, is_json: bool
+) -> None:
     """One measurement, stored as a snapshot."""
     from pipeline.reports import render
     from pipeline.run import measure_launch
 
     settings = invocation.settings()
     document = measure_launch(settings, settings.launch(launch), as_of)
-    click.echo(render(document, "json" if is_json else "terminal", settings.business.language), nl=False)
+    if is_explained and not is_json:
+        from pipeline.explain import explain
+
+        click.echo(explain(document, language or settings.business.language), nl=False)
+        return
+    click.echo(render(document, "json" if is_json else "terminal", language or settings.business.language), nl=False)
 
 
 @payback.command()
@@ -317,6 +326,34 @@ def sql(name: str | None, dialect: str) -> None:
         return
     for known in _query_names():
         click.echo(f"{known:32} {queries.load(known).title}")
+
+
+@payback.group()
+def plan() -> None:
+    """Plan ahead: a randomised hold-out, where only chance can tell."""
+
+
+@plan.command()
+@click.argument("launch")
+@click.option("--share", type=click.FloatRange(1, 99), help="Percent of the leads held out (default: as configured, else 50).")
+@click.option("--effect", type=float, default=10.0, show_default=True, help="Change of the rate to be seen, in percent.")
+@as_of_option
+@json_option
+@click.pass_obj
+def holdout(
+    invocation: Invocation, launch: str, share: float | None, effect: float, as_of: date | datetime | None, is_json: bool
+) -> None:
+    """Who is held out by chance, for how many weeks, and how to check it."""
+    from pipeline.plan import plan_launch_holdout
+
+    settings = invocation.settings()
+    part = None if share is None else share / 100
+    planned = plan_launch_holdout(settings, settings.launch(launch), share=part, effect=effect / 100, as_of=as_of)
+    if is_json:
+        _print_json(planned.as_dict(), invocation)
+        return
+    for line in planned.lines():
+        click.echo(line)
 
 
 def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:

@@ -14,16 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import queries
+from pipeline import llq, queries
+from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import penalty
 from pipeline.claims import Claim, Expected, MetricResult
+from pipeline.controls import Candidate
 from pipeline.effects import Effect, Interval
+from pipeline.holdout import HoldoutEffect
+from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
+from pipeline.panel import Panel
 from pipeline.periods import Periods, Span
+from pipeline.power import Power
+from pipeline.recording import Guard
 from pipeline.roi import MONTH_DAYS, Money
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Two engines agree on sums to the last bit, not on every logarithm: what is printed is far coarser than that.
 SIGNIFICANT_DIGITS = 10
 
@@ -62,6 +69,19 @@ def document(measurement: Measurement) -> dict[str, Json]:
             else None,
         },
         "contributions": _contributions(headline) if headline else [],
+        "guards": [_guard(guard) for guard in measurement.guards],
+        "control": _control(measurement),
+        "control_candidates": [_candidate(measurement, candidate) for candidate in measurement.candidates],
+        "looks": _looks(headline),
+        "power": _power(measurement.power),
+        "placebo": _placebo(measurement.placebo),
+        "sensitivity": [
+            {"code": one.code, "figures": dict(one.figures), "relative": _interval(one.relative), "profit": _interval(one.profit),
+             "roi": _interval(one.roi)}
+            for one in measurement.sensitivity
+        ],
+        "panel": _panel(measurement.panel),
+        "holdout": _holdout(measurement.holdout),
         "verdict": {
             "code": measurement.verdict.code,
             "reason": {"code": measurement.verdict.reason.code, "figures": dict(measurement.verdict.reason.figures)},
@@ -70,6 +90,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
             "score": measurement.trust_score,
             "findings": [_finding(measurement, n) for n in range(len(measurement.findings))],
         },
+        "priors": _priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},
         "provenance": _provenance(measurement),
     }
@@ -142,6 +163,118 @@ def _effect(effect: Effect | None) -> Json:
         "p_value": effect.p_value,
         "n_pre_weeks": effect.n_pre_weeks,
         "n_post_weeks": effect.n_post_weeks,
+        "widening": effect.widening,
+    }
+
+
+def _guard(guard: Guard) -> Json:
+    return {"code": guard.code, "claim": guard.claim, "action": guard.action, "figures": dict(guard.figures)}
+
+
+def _control(measurement: Measurement) -> Json:
+    control = measurement.control
+    if control is None:
+        return None
+    return {
+        "dimension": control.dimension,
+        "keys": list(control.keys),
+        "method": "llq_ratio",
+        "n_pre_weeks": control.n_pre_weeks,
+        "leads_a_month": control.leads_a_month,
+        "own_noise": control.own_noise,
+        "is_weak": control.is_weak,
+        "per_week": control.leads,
+    }
+
+
+def _candidate(measurement: Measurement, candidate: Candidate) -> Json:
+    used = measurement.control
+    return {
+        "dimension": candidate.dimension,
+        "key": candidate.key,
+        "is_fit": candidate.is_fit,
+        "is_used": used is not None and used.dimension == candidate.dimension and candidate.key in used.keys,
+        "reasons": [{"code": one.code, "is_for": one.is_for, "figures": dict(one.figures)} for one in candidate.reasons],
+    }
+
+
+def _looks(claim: Claim | None) -> Json:
+    if claim is None:
+        return None
+    looks = claim.looks
+    return {
+        "n_looks": looks.n_looks,
+        "level": looks.level,
+        "benefit_month": _interval(looks.benefit_month),
+        "relative": _interval(looks.relative),
+    }
+
+
+def _power(power: Power | None) -> Json:
+    if power is None:
+        return None
+    return {
+        "detectable": power.detectable,
+        "break_even_relative": power.break_even_relative,
+        "curve": [asdict(point) for point in power.curve],
+        "more_weeks": power.more_weeks,
+        "best_way": power.best_way,
+    }
+
+
+def _placebo(panel: PlaceboPanel | None) -> Json:
+    if panel is None:
+        return None
+    return {
+        "figure": "visit_conversion",
+        "n_post_weeks": panel.n_post_weeks,
+        "points": [asdict(point) for point in panel.points],
+        "n": len(panel.points),
+        "n_alarms": panel.n_alarms,
+    }
+
+
+def _panel(panel: Panel | None) -> Json:
+    if panel is None:
+        return None
+    return {
+        "dimension": panel.dimension,
+        "treated": list(panel.treated),
+        "n_donors": len(panel.donors),
+        "start": panel.start,
+        "end": panel.end,
+        "effects": [
+            {
+                "method": effect.method,
+                "att": effect.att,
+                "total": effect.total,
+                "interval": _interval(effect.interval),
+                "relative": effect.relative,
+                "relative_interval": _interval(effect.relative_interval),
+                "p_value": effect.p_value,
+                "inference": effect.inference.code,
+                "can_prove": effect.inference.can_prove,
+            }
+            for effect in panel.effects
+        ],
+    }
+
+
+def _holdout(found: HoldoutEffect | str | None) -> Json:
+    if found is None or isinstance(found, str):
+        return None if found is None else {"reason": found}
+    return {
+        "n_treated": found.n_treated,
+        "n_held": found.n_held,
+        "n_weeks": found.n_weeks,
+        "treated_rate": found.treated_rate,
+        "held_rate": found.held_rate,
+        "difference": _interval(found.difference),
+        "relative": _interval(found.relative),
+        "extra_reached": _interval(found.extra_reached),
+        "extra_revenue": _interval(found.extra_revenue),
+        "p_value": found.p_value,
+        "sample_ratio": {**asdict(found.ratio), "is_mismatch": found.ratio.is_mismatch},
     }
 
 
@@ -236,9 +369,28 @@ def _claim(measurement: Measurement, claim: Claim) -> Json:
         "visits": _effect(effect.visits),
         "revenue": _effect(effect.revenue),
         "profit": _effect(effect.profit),
-        "factors": {name: _effect(factor) for name, factor in effect.factors.items()},
+        "factors": {name: _factor(measurement, name, factor) for name, factor in effect.factors.items()},
         "money": _money(measurement, claim),
     }
+
+
+def _factor(measurement: Measurement, name: str, effect: Effect | None) -> Json:
+    """A factor's effect, with what its sister series taught."""
+    past = measurement.pasts.get(name)
+    if effect is None or past is None:
+        return _effect(effect)
+    return {**_effect(effect), "past": {"evidence": past.evidence, "squares": past.squares, "n": past.n}}
+
+
+def _priors(measurement: Measurement) -> Json:
+    """Prior weights and scales of each temperament by kind of series, calm first."""
+    n_pre, total = len(measurement.periods.pre_weeks), measurement.rung.total
+    rows: list[Json] = []
+    for mode in (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK):
+        season = total.season if mode is llq.TOTAL and total is not None else 0.0
+        for temper, weight in zip(mode.tempers(season), mode.prior(n_pre), strict=True):
+            rows.append({"mode": mode.name, "temper": len(rows) % 3 + 1, "weight": float(weight), **temper._asdict()})
+    return rows
 
 
 def _money(measurement: Measurement, claim: Claim | None) -> Json:
@@ -256,6 +408,11 @@ def _money(measurement: Measurement, claim: Claim | None) -> Json:
         "benefit": _interval(money.benefit) if has_margin else None,
         "cost": money.cost,
         "net": _interval(money.net) if has_margin else None,
+        "npv": _interval(money.npv) if has_margin else None,
+        "irr": _interval(money.irr) if has_margin else None,
+        "p_irr_undefined": money.p_irr_undefined if has_margin else None,
+        "discount_rate": money.discount_rate,
+        "horizon_months": HORIZON_MONTHS,
         "roi": _interval(money.roi) if has_margin else None,
         "payback_months": None if payback is None else {"estimate": payback.median, "low": payback.low, "high": payback.high},
         "p_never_pays_back": None if payback is None else payback.p_never,
@@ -288,15 +445,13 @@ def _missing(measurement: Measurement, money: Money) -> Json:
 
 
 def _contributions(claim: Claim) -> Json:
-    """What each factor, channel and branch brought; the parts of a dimension sum to the benefit (profit or revenue) of the
-    claim. Key "" is what trend and chance explain."""
+    """What each factor, channel and branch brought; the estimates of a dimension sum to the profit (revenue without a margin) of
+    the claim, those of the factors to its benefit."""
     rows: list[Json] = [
         {"dimension": "factor", "key": part.factor, **_interval(part.amount)} for part in claim.money.contributions
     ]
     for dimension, parts in claim.segments.items():
-        rows += [
-            {"dimension": dimension, "key": key, "estimate": amount, "low": None, "high": None} for key, amount in parts.items()
-        ]
+        rows += [{"dimension": dimension, "key": key, **_interval(amount)} for key, amount in parts.items()]
     return rows
 
 

@@ -7,14 +7,15 @@ leads as well, and is only as good as the history behind it (`ladder`). Money co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pipeline.llq import CHECK, RATE, TOTAL, Prediction, llq
+from pipeline.llq import CHECK, CONTROL, RATE, TOTAL, Past, Prediction, llq
 from pipeline.shapley import split_product
-from pipeline.weekly import FloatArray, IndexArray, WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks, checked
+from pipeline.weekly import FloatArray, IndexArray, WeeklyCheck, WeeklyCounts, WeeklyRate, WeeklyRatio, Weeks, checked
 
 N_DRAWS = 4000
 # A constant, not a setting: the same figures in must give the same bytes out.
@@ -61,6 +62,7 @@ class Effect:
     season: float
     n_pre_weeks: int
     n_post_weeks: int
+    widening: float = 1.0  # how much the account's own placebo surprises widened it
 
     @property
     def interval(self) -> Interval:
@@ -132,32 +134,59 @@ class ProcessEffect:
     visit_draws: FloatArray
     revenue_draws: FloatArray | None
     contributions: dict[str, FloatArray]
+    expected: dict[str, FloatArray]
+    """Draws of each factor without the launch, "leads" first; the leads that came for a process claim."""
+
+    @property
+    def money_or_visits(self) -> Effect:
+        """What the claim is about: its revenue, else its visits."""
+        return self.revenue or self.visits
 
 
-def rate_effect(rate: WeeklyRate, weeks: Weeks) -> Effect:
-    """Effect on a rate, in shares (0.05 is 5 points)."""
-    return effect_of(llq(rate, weeks, RATE))
+def rate_effect(rate: WeeklyRate, weeks: Weeks, past: Past | None = None) -> Effect:
+    """Effect on a rate, in shares (0.05 is 5 points); `past` is what its sister series taught."""
+    return effect_of(llq(rate, weeks, RATE, past=past))
 
 
-def check_effect(check: WeeklyCheck, weeks: Weeks) -> Effect:
+def check_effect(check: WeeklyCheck, weeks: Weeks, past: Past | None = None) -> Effect:
     """Effect on the mean payment, in money."""
-    return effect_of(llq(check, weeks, CHECK))
+    return effect_of(llq(check, weeks, CHECK, past=past))
 
 
-def total_effect(counts: WeeklyCounts, weeks: Weeks, *, season: float) -> Effect:
+def total_effect(counts: WeeklyCounts, weeks: Weeks, *, season: float, past: Past | None = None) -> Effect:
     """Effect on a number over the whole post period; `season` comes from the ladder."""
-    return effect_of(llq(counts, weeks, TOTAL, season))
+    return effect_of(llq(counts, weeks, TOTAL, season, past))
 
 
-def process_effect(funnel: Funnel, weeks: Weeks, *, margin: float | None = None) -> ProcessEffect:
-    """What the leads really received brought beyond the old rates and check."""
-    return _claim(funnel, weeks, margin, None, False)
+def control_effect(counts: WeeklyRatio, weeks: Weeks, past: Past | None = None) -> Effect:
+    """Effect on a number over the whole post period, against an untreated control."""
+    return effect_of(llq(counts, weeks, CONTROL, past=past))
 
 
-def total_claim(funnel: Funnel, weeks: Weeks, *, season: float, is_indicative: bool,
-                margin: float | None = None) -> ProcessEffect:
-    """The same with the number of leads predicted as well (rungs R3 to R5)."""
-    return _claim(funnel, weeks, margin, season, is_indicative)
+def process_effect(funnel: Funnel, weeks: Weeks, *, margin: float | None = None,
+                   pasts: Mapping[str, Past | None] | None = None, is_indicative: bool = False,
+                   rates: Mapping[str, WeeklyRate] | None = None) -> ProcessEffect:
+    """What the leads really received brought beyond the old rates and check; `pasts`: by factor, what sisters taught;
+    `rates`: a factor's own series where it is not the funnel's (brought to an equal mix)."""
+    return _claim(funnel, weeks, margin, None, is_indicative, pasts or {}, rates or {})
+
+
+def total_claim(funnel: Funnel, weeks: Weeks, *, season: float, is_indicative: bool, margin: float | None = None,
+                control: FloatArray | None = None, pasts: Mapping[str, Past | None] | None = None,
+                rates: Mapping[str, WeeklyRate] | None = None) -> ProcessEffect:
+    """The same with the number of leads predicted as well: from the leads of an untreated `control` (rung R2), else from
+    their own history (R3 to R5)."""
+    leads = WeeklyCounts(funnel.leads) if control is None else WeeklyRatio(funnel.leads, control)
+    return _claim(funnel, weeks, margin, (leads, season), is_indicative, pasts or {}, rates or {})
+
+
+def at_margin(effect: ProcessEffect, margin: float) -> ProcessEffect:
+    """The same claim at another margin: only the profit changes."""
+    if effect.revenue is None or effect.margin is None:
+        return replace(effect, margin=margin)
+    revenue = effect.revenue
+    scaled = {name: getattr(revenue, name) * margin for name in ("observed", "counterfactual", "estimate", "low", "high")}
+    return replace(effect, margin=margin, profit=replace(revenue, **scaled))
 
 
 def effect_of(prediction: Prediction) -> Effect:
@@ -165,14 +194,18 @@ def effect_of(prediction: Prediction) -> Effect:
     if np.isnan(prediction.observed):
         raise ValueError("nobody in the post period: there is nothing to compare; wait for mature leads")
     below = prediction.cdf(prediction.observed)
-    return _effect(prediction.observed, prediction.quantile(LEVELS), 2 * min(below, 1 - below), prediction.mode.name,
-                   prediction.season, prediction.n_pre_weeks, prediction.n_post_weeks)
+    effect = _effect(prediction.observed, prediction.quantile(LEVELS), 2 * min(below, 1 - below), prediction.mode.name,
+                     prediction.season, prediction.n_pre_weeks, prediction.n_post_weeks)
+    return replace(effect, widening=prediction.widening)
 
 
 def interval_of(draws: FloatArray) -> Interval:
     """Median and 95 % interval of draws."""
     low, middle, high = np.quantile(draws, LEVELS)
     return Interval(float(middle), float(low), float(high))
+
+
+TO_VISIT = ("booking_rate", "show_rate", "visit_rate")
 
 
 class _Draws(NamedTuple):
@@ -183,17 +216,18 @@ class _Draws(NamedTuple):
     effects: dict[str, Effect | None]
 
 
-def _claim(funnel: Funnel, weeks: Weeks, margin: float | None, season: float | None,
-           is_indicative: bool) -> ProcessEffect:
+def _claim(funnel: Funnel, weeks: Weeks, margin: float | None, volume: tuple[WeeklyCounts | WeeklyRatio, float] | None,
+           is_indicative: bool, pasts: Mapping[str, Past | None], rates: Mapping[str, WeeklyRate]) -> ProcessEffect:
     if margin is not None and not 0 < margin <= 1:
         raise ValueError(f"margin is {margin:g}: give the gross margin as a share above 0 and at most 1, such as 0.6")
-    claim: Literal["process", "total"] = "process" if season is None else "total"
+    claim: Literal["process", "total"] = "process" if volume is None else "total"
     pre, post = weeks.split(funnel.leads.size)
-    draws = _factor_draws(funnel, weeks, pre, post, season)
+    draws = _factor_draws(funnel, weeks, pre, post, volume, pasts, rates)
+    season = volume[1] if volume is not None and isinstance(volume[0], WeeklyCounts) else 0.0
 
     def effect(seen: float, expected: FloatArray) -> Effect:
         tail = min(np.count_nonzero(expected <= seen), np.count_nonzero(expected >= seen))
-        return _effect(seen, np.quantile(expected, LEVELS), 2 * (tail + 1) / (expected.size + 1), claim, season or 0.0,
+        return _effect(seen, np.quantile(expected, LEVELS), 2 * (tail + 1) / (expected.size + 1), claim, season,
                        pre.size, post.size)
 
     up_to_visit = [drawn for name, drawn in draws.expected.items() if name not in ("paid_rate", "average_check")]
@@ -204,27 +238,32 @@ def _claim(funnel: Funnel, weeks: Weeks, margin: float | None, season: float | N
     if "average_check" in draws.expected and funnel.revenue is not None:
         before, after = np.stack(list(draws.expected.values())), np.stack(list(draws.observed.values()))
         contributions = dict(zip(draws.expected, split_product(before, after), strict=True))
-        if season is None:
+        if volume is None:
             del contributions["leads"]  # the same on both sides: exactly zero
         earned, earned_expected = float(funnel.revenue[post].sum()), np.prod(before, axis=0)
         revenue, revenue_draws = effect(earned, earned_expected), earned - earned_expected
         profit = None if margin is None else effect(earned * margin, earned_expected * margin)
     return ProcessEffect(claim, is_indicative, draws.effects, effect(visits, visits_expected), revenue, profit, margin,
-                         visits - visits_expected, revenue_draws, contributions)
+                         visits - visits_expected, revenue_draws, contributions, draws.expected)
 
 
-def _factor_draws(funnel: Funnel, weeks: Weeks, pre: IndexArray, post: IndexArray, season: float | None) -> _Draws:
+def _factor_draws(funnel: Funnel, weeks: Weeks, pre: IndexArray, post: IndexArray,
+                  volume: tuple[WeeklyCounts | WeeklyRatio, float] | None, pasts: Mapping[str, Past | None],
+                  rates: Mapping[str, WeeklyRate]) -> _Draws:
     rng = np.random.default_rng(DRAW_SEED)
     leads = np.full(N_DRAWS, funnel.leads[post].sum())
     draws = _Draws({"leads": leads}, {"leads": leads}, {})
-    if season is not None:
-        prediction = llq(WeeklyCounts(funnel.leads), weeks, TOTAL, season)
+    if volume is not None:
+        counts, season = volume
+        prediction = (llq(counts, weeks, CONTROL) if isinstance(counts, WeeklyRatio)
+                      else llq(counts, weeks, TOTAL, season, pasts.get("leads")))
         draws.expected["leads"], draws.effects["leads"] = prediction.sample(N_DRAWS, rng), effect_of(prediction)
     for name, series in funnel.factors().items():
         if isinstance(series, WeeklyCheck) and not series.n[pre].any():
             continue  # no payment before the launch: visits can be claimed, money cannot
         try:
-            prediction = llq(series, weeks, CHECK if isinstance(series, WeeklyCheck) else RATE)
+            mode = CHECK if isinstance(series, WeeklyCheck) else RATE
+            prediction = llq(rates.get(name, series), weeks, mode, past=pasts.get(name))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         is_reached = not np.isnan(prediction.observed)
@@ -232,7 +271,28 @@ def _factor_draws(funnel: Funnel, weeks: Weeks, pre: IndexArray, post: IndexArra
         # A step nobody came to cannot have changed: it is carried at its counterfactual and contributes nothing.
         draws.observed[name] = np.full(N_DRAWS, prediction.observed) if is_reached else draws.expected[name]
         draws.effects[name] = effect_of(prediction) if is_reached else None
+    if volume is not None:
+        _bind_visits(draws, funnel, weeks, volume, pasts)
     return draws
+
+
+def _bind_visits(draws: _Draws, funnel: Funnel, weeks: Weeks, volume: tuple[WeeklyCounts | WeeklyRatio, float],
+                 pasts: Mapping[str, Past | None]) -> None:
+    """Make leads x rates draw the visits as their own series says they would have been.
+
+    Visits are known better than the product of parts that are each in doubt. The product keeps its order and takes the
+    quantiles of the visits' own prediction; the leads absorb the difference, so that parts still multiply and add up.
+    """
+    counts, season = volume
+    if isinstance(counts, WeeklyRatio):
+        prediction = llq(WeeklyRatio(funnel.visited, counts.control), weeks, CONTROL)
+    else:
+        prediction = llq(WeeklyCounts(funnel.visited), weeks, TOTAL, season, pasts.get("leads"))
+    rates: FloatArray = np.prod([draws.expected[name] for name in TO_VISIT if name in draws.expected], axis=0)
+    order = np.argsort(draws.expected["leads"] * rates, kind="stable")
+    visits = np.empty(N_DRAWS)
+    visits[order] = prediction.quantile((np.arange(N_DRAWS) + 0.5) / N_DRAWS)
+    draws.expected["leads"] = np.where(rates > 0, visits / np.where(rates > 0, rates, 1.0), draws.expected["leads"])
 
 
 def _effect(observed: float, quantiles: FloatArray, p_value: float, method: str, season: float,

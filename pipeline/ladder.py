@@ -3,28 +3,29 @@
 | rung | when | claim |
 |---|---|---|
 | R0 | under 4 whole weeks or under 30 visits on a side | none, "about N more weeks" |
-| R1 | otherwise, unless lead recording changed | process claim |
+| R1 | otherwise, unless a guard withholds it (`guards`) | process claim |
+| R2 | an untreated control that is fit for it (`controls`) | total, leads predicted from the control's |
 | R3 | no control, at least 52 pre weeks | total, season prior .10, from 104 weeks .25 |
-| R4 | 26 to 51 | total, .15, indicative |
+| R4 | 26 to 51 | total, .10, indicative |
 | R5 | under 26 | total, .10, at most 8 post weeks, indicative |
 
-R2, the total claim against an untreated control, is the next step: it goes into `total_rule`, before R3.
+A guard withholds a claim, keeps it out of the headline (indicative), lowers the verdict by one step, or widens the interval.
 
 A rule gives its reason as a code with figures; the words are the reports' business, in each language.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal
 
 import numpy as np
 
-from pipeline.effects import Effect, Interval, rate_effect, total_effect
-from pipeline.llq import RATE, llq
-from pipeline.weekly import FloatArray, WeeklyCounts, WeeklyRate, Weeks, checked
+from pipeline.effects import Effect, Interval
+from pipeline.recording import Guard
+from pipeline.weekly import FloatArray
 
 MIN_WEEKS = 4
 MIN_VISITS = 30
@@ -32,13 +33,9 @@ TRUST_THRESHOLD = 50
 # P(ROI > 0) from coarse data misleads: small shops were told 98 % where 82 % was true.
 MAX_DETECTABLE_FOR_PROBABILITY = 0.30
 SCEPTICAL_SD = 0.35
-# A source below this share of the leads on both sides cannot fake an effect worth reporting.
-MIN_SOURCE_SHARE = 0.05
-# A source that appears or vanishes withholds the claim: it must be far beyond chance.
-SOURCE_CHANCE = 0.001
 
 VerdictCode = Literal["pays", "works_payback_unproven", "does_not_pay", "harms", "not_enough_data"]
-RungCode = Literal["R0", "R1", "R3", "R4", "R5"]
+RungCode = Literal["R0", "R1", "R2", "R3", "R4", "R5"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +50,18 @@ class Reason:
 class Facts:
     """What the ladder looks at.
 
-    Weeks are whole, mature and not left out; `recording` is the answer of `recording_changed`. `days_to_maturity`: until the
-    last lead that may count so far is mature, i.e. the rest of the launch week, the washout and the horizon while no week
-    counts yet; not above zero from then on.
+    Weeks are whole, mature and not left out; `guards` are those that fired. `days_to_maturity`: until the last lead that may
+    count so far is mature, i.e. the rest of the launch week, the washout and the horizon while no week counts yet; not
+    above zero from then on.
     """
 
     n_pre_weeks: int
     n_post_weeks: int
     n_pre_visits: float
     n_post_visits: float
-    recording: Reason | None = None
+    guards: tuple[Guard, ...] = ()
+    has_control: bool = False
+    is_weak_control: bool = False
     days_to_maturity: int = 0
 
 
@@ -99,14 +98,16 @@ class Verdict:
     reason: Reason
 
 
-def total_rule(n_pre_weeks: int) -> TotalRule:
-    """How the total claim is made with this much history and no control."""
+def total_rule(n_pre_weeks: int, *, has_control: bool = False, is_weak_control: bool = False) -> TotalRule:
+    """How the total claim is made with this much history; against a control history matters less."""
+    if has_control:
+        return TotalRule("R2", season=0.0, is_indicative=is_weak_control)
     if n_pre_weeks >= 104:
         return TotalRule("R3", season=0.25, is_indicative=False)
     if n_pre_weeks >= 52:
         return TotalRule("R3", season=0.10, is_indicative=False)
     if n_pre_weeks >= 26:
-        return TotalRule("R4", season=0.15, is_indicative=True)
+        return TotalRule("R4", season=0.10, is_indicative=True)
     return TotalRule("R5", season=0.10, is_indicative=True, max_post_weeks=8)
 
 
@@ -115,13 +116,39 @@ def climb(facts: Facts) -> Rung:
     shortage = _shortage(facts)
     if shortage:
         return Rung("R0", "none", None, shortage)
-    total = total_rule(facts.n_pre_weeks)
-    weeks: dict[str, float | str | None] = {"n_pre_weeks": facts.n_pre_weeks, "season": total.season}
-    total_reason = Reason("total_indicative" if total.is_indicative else "total_without_control", weeks)
-    if facts.recording is None:
-        return Rung("R1", "process", total, (Reason("process_claim"), total_reason))
-    reasons = (Reason("process_withheld"), facts.recording, total_reason)
-    return Rung(total.code, "none" if total.is_indicative else "total", total, reasons)
+    total: TotalRule | None = total_rule(
+        facts.n_pre_weeks, has_control=facts.has_control, is_weak_control=facts.is_weak_control)
+    weeks: dict[str, float | str | None] = {"n_pre_weeks": facts.n_pre_weeks, "season": total.season if total else None}
+    against = {claim: [guard for guard in facts.guards if guard.claim in (claim, "both")] for claim in ("process", "total")}
+    withheld = {claim: next((one for one in found if one.action == "withhold"), None) for claim, found in against.items()}
+    reasons: list[Reason] = []
+    if withheld["process"] is None:
+        reasons.append(Reason("process_claim"))
+    else:
+        reasons += [Reason("process_withheld"), Reason(withheld["process"].code, withheld["process"].figures)]
+    if withheld["total"] is not None or total is None:
+        guard = withheld["total"]
+        reasons += [Reason("total_withheld")] + ([Reason(guard.code, guard.figures)] if guard else [])
+        total = None
+    else:
+        if any(guard.action == "indicative" for guard in against["total"]):
+            total = replace(total, is_indicative=True)
+        alone = "total_indicative" if total.is_indicative else "total_without_control"
+        reasons.append(Reason("total_with_control" if total.code == "R2" else alone, weeks))
+    if withheld["process"] is None:
+        return Rung("R1", "process", total, tuple(reasons))
+    if total is None:
+        return Rung("R0", "none", None, tuple(reasons))
+    return Rung(total.code, "none" if total.is_indicative else "total", total, tuple(reasons))
+
+
+def lowered(reached: Verdict, guards: Sequence[Guard], claim: str) -> Verdict:
+    """The verdict one step lower where a guard makes the claim it rests on indicative; what is not a success stays."""
+    guard = next((one for one in guards if one.action == "indicative" and one.claim in (claim, "both")), None)
+    steps: dict[VerdictCode, VerdictCode] = {"pays": "works_payback_unproven", "works_payback_unproven": "not_enough_data"}
+    if guard is None or reached.code not in steps:
+        return reached
+    return Verdict(steps[reached.code], Reason("lowered_by_guard", {**reached.reason.figures, "guard": guard.code}))
 
 
 def verdict(effect: Interval | None, break_even: float | None, trust_score: float) -> Verdict:
@@ -144,42 +171,6 @@ def verdict(effect: Interval | None, break_even: float | None, trust_score: floa
         code = "break_even_unknown" if break_even is None else "break_even_inside"
         return Verdict("works_payback_unproven", Reason(code, figures))
     return Verdict("not_enough_data", Reason("zero_inside", figures))
-
-
-def recording_changed(leads: WeeklyCounts, weeks: Weeks, *, season: float, sources: Mapping[str, FloatArray],
-                      duplicates: FloatArray | None = None) -> Reason | None:
-    """Whether what counts as a lead changed at the launch, which would void the process claim.
-
-    A source that appears or vanishes is enough. Otherwise the number of leads must reject no change, and the share of a
-    source or of duplicates must have moved beyond its own drift. `sources` and `duplicates`: leads a week.
-    """
-    pre, post = weeks.split(leads.n_weeks)
-    by_source = {name: checked(f"source {name}", series, is_signed=False, like=leads.total)
-                 for name, series in sorted(sources.items())}
-    n_pre, n_post = leads.total[pre].sum(), leads.total[post].sum()
-    if not n_pre or not n_post:
-        return None
-    seen = {name: (float(series[pre].sum() / n_pre), float(series[post].sum() / n_post))
-            for name, series in by_source.items()}
-    for name, (before, after) in seen.items():
-        if _came_from_nothing(before, after, n_pre):
-            return Reason("source_appeared", {"source": name, "share": after})
-        if _came_from_nothing(after, before, n_post):
-            return Reason("source_vanished", {"source": name, "share": before})
-    count = total_effect(leads, weeks, season=season)
-    if not count.excludes_zero:
-        return None
-    change = count.relative.estimate if count.relative else None
-    figures: dict[str, float | str | None] = {"leads_change": change}
-    tested = [name for name, shares in seen.items() if max(shares) >= MIN_SOURCE_SHARE and len(seen) > 1]
-    for name in tested:
-        # Bonferroni: many sources must not make a false alarm likely.
-        if _share_moved(WeeklyRate(by_source[name], leads.total), weeks, 0.05 / len(tested)):
-            before, after = seen[name]
-            return Reason("source_mix_changed", {**figures, "source": name, "before": before, "after": after})
-    if duplicates is not None and rate_effect(WeeklyRate(duplicates, leads.total), weeks).excludes_zero:
-        return Reason("duplicate_share_changed", figures)
-    return None
 
 
 def sceptical_weights(observed: float, counterfactual: FloatArray) -> FloatArray | None:
@@ -237,14 +228,3 @@ def _visits_a_week(facts: Facts) -> float:
     if facts.n_post_weeks and facts.n_post_visits:
         return facts.n_post_visits / facts.n_post_weeks
     return facts.n_pre_visits / facts.n_pre_weeks if facts.n_pre_weeks else 0.0
-
-
-def _came_from_nothing(before: float, after: float, n_before: float) -> bool:
-    """Absent on one side, and on the other too common for that to be chance: (1 - share)^n."""
-    return before == 0 and after >= MIN_SOURCE_SHARE and n_before * np.log1p(-min(after, 0.999)) < np.log(SOURCE_CHANCE)
-
-
-def _share_moved(share: WeeklyRate, weeks: Weeks, level: float) -> bool:
-    prediction = llq(share, weeks, RATE)
-    low, high = prediction.quantile([level / 2, 1 - level / 2])
-    return bool(prediction.observed < low or prediction.observed > high)

@@ -12,22 +12,32 @@ import numpy as np
 
 from connectors.contract import Finding
 from pipeline import ladder, metrics
+from pipeline.account import SPLITS, part_funnels
+from pipeline.arms import observe_arms
 from pipeline.checks import Window, run_checks, trust_score
 from pipeline.claims import (
     Claim,
     ClaimName,
     Expected,
+    Ground,
     MetricResult,
     climb,
     expected_visits,
+    funnel_from,
     funnel_of,
     make_claims,
     reach_verdict,
 )
-from pipeline.effects import check_effect, rate_effect, total_effect
+from pipeline.controls import Candidate, Control
+from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
+from pipeline.holdout import HoldoutEffect, analyse
 from pipeline.journeys import StageUse, build_journeys
+from pipeline.judging import Judged, Outlook, judge, outlook
 from pipeline.ladder import Rung, Verdict
+from pipeline.llq import Past
+from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
+from pipeline.panel import Panel, measure_panel
 from pipeline.periods import (
     HORIZONS,
     AsOf,
@@ -42,9 +52,12 @@ from pipeline.periods import (
     monday_of,
     split_periods,
 )
+from pipeline.power import Power
 from pipeline.queries import load
+from pipeline.recording import Guard
+from pipeline.sensitivity import Variation
 from pipeline.settings import Launch, Settings
-from pipeline.weekly import FloatArray, WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
+from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading
@@ -84,6 +97,15 @@ class Measurement:
     claims: Mapping[ClaimName, Claim]
     expected: Expected | None
     verdict: Verdict
+    guards: tuple[Guard, ...]
+    control: Control | None
+    candidates: tuple[Candidate, ...]
+    pasts: Mapping[str, Past | None]
+    placebo: PlaceboPanel | None
+    power: Power | None
+    sensitivity: tuple[Variation, ...]
+    panel: Panel | None
+    holdout: HoldoutEffect | str | None  # a text: why a running hold-out cannot be read yet
     findings: tuple[Finding, ...]
     trust_score: int
     stages: tuple[StageUse, ...]
@@ -127,19 +149,72 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
     score = trust_score(findings)
 
     funnel = funnel_of(measured, stages)
-    rung = climb(measured, periods, weeks, known_on, _duplicates(reading, periods))
+    rung = climb(measured, periods, known_on)
+    if rung.is_refused or rung.total is None:
+        found = Judged(rung)
+    else:
+        found = judge(reading, launch, settings.launches, funnel, weeks, periods, known_on, measured, rung.total.season)
+    rung, season = found.rung, found.season
+    claims: dict[ClaimName, Claim] = {}
+    more = Outlook()
     if not rung.is_refused:
-        season = rung.total.season if rung.total else ladder.total_rule(len(periods.pre_weeks)).season
         measured = {name: _with_effect(result, weeks, season) for name, result in measured.items()}
-    claims = {} if rung.is_refused else make_claims(launch, funnel, weeks, rung, measured, periods)
+        cells = {name: result.cells for name, result in measured.items()}
+        parts = {split: part_funnels(cells, funnel, split, periods.weeks) for split in SPLITS}
+        ground = Ground(launch, funnel, weeks, rung, found.pasts, found.control, found.guards, parts["channel"])
+        claims = make_claims(ground, parts)
+        again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
+        more = outlook(ground, claims, parts, again, bool(found.candidates))
+    verdict = reach_verdict(launch, rung, claims, score, found.guards)
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
         metrics=measured, rung=rung, claims=claims,
-        expected=None if rung.is_refused else expected_visits(funnel, weeks, periods),
-        verdict=reach_verdict(launch, rung, claims, score), findings=findings, trust_score=score, stages=stages,
+        expected=None if rung.is_refused else expected_visits(funnel, weeks, periods, found.pasts.get("visit_rate")),
+        verdict=verdict, guards=found.guards, control=found.control, candidates=found.candidates,
+        pasts=found.pasts, placebo=found.placebo,
+        power=more.power, sensitivity=more.sensitivity,
+        panel=measure_panel(reading, launch.scope, launch.started_on, periods, known_on),
+        holdout=_held_out(reading, launch, periods, horizon),
+        findings=findings, trust_score=score, stages=stages,
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
     )  # fmt: skip
+
+
+def _other_horizon(
+    reading: "Reading", settings: Settings, launch: Launch, as_of: AsOf, periods: Periods, horizon: Horizon,
+    stages: Sequence[StageUse],
+) -> dict[int, tuple[Funnel, Weeks]]:  # fmt: skip
+    """The funnel under the next longer horizon of the list, or the next shorter one where that leaves no mature week."""
+    longer = [days for days in HORIZONS if days > horizon.days][:1]
+    shorter = [days for days in reversed(HORIZONS) if days < horizon.days][:1]
+    for days in longer + shorter:
+        late = days - horizon.days
+        mature = monday_of(periods.post.end - timedelta(days=max(late, 0)))
+        n_weeks = (mature - periods.weeks[0]).days // 7
+        if mature - periods.post.start < timedelta(weeks=ladder.MIN_WEEKS):
+            continue
+        weeks = _weeks(periods)
+        cut = replace(weeks, left_out=None if weeks.left_out is None else weeks.left_out[:n_weeks])
+        start, end = periods.weeks[0], mature
+        columns = {}
+        for name in ("leads", "booking_conversion", "visit_conversion", "revenue"):
+            cells = metrics.observe(reading, name, start, end, horizon_hours(days), launch.margin)
+            assert cells is not None
+            columns[name] = cells.weekly(periods.weeks[:n_weeks])
+        return {days: (funnel_from(columns, stages), cut)}
+    return {}
+
+
+def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Horizon) -> HoldoutEffect | str | None:
+    """The running hold-out, analysed; a text when it cannot be yet."""
+    if launch.holdout is None:
+        return None
+    treated, held = observe_arms(reading, launch.holdout, periods.post_weeks, horizon_hours(horizon.days))
+    try:
+        return analyse(treated, held, share=launch.holdout.share)
+    except ValueError as error:
+        return str(error)
 
 
 def _coverage(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:
@@ -181,16 +256,6 @@ def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, list[date]]:
         {"seen_until": as_of.seen_until},
     )
     return sum(int(row.n) for row in rows), [row.created_on for row in rows]
-
-
-def _duplicates(reading: "Reading", periods: Periods) -> FloatArray:
-    """Leads of each week whose customer had made another one in the 30 days before."""
-    rows = reading.rows("select created_on, count(*) as n from journeys where is_duplicate group by created_on")
-    found = dict.fromkeys(periods.weeks, 0)
-    for row in rows:
-        if monday_of(row.created_on) in found:
-            found[monday_of(row.created_on)] += int(row.n)
-    return np.array(list(found.values()), dtype=np.float64)
 
 
 def _told(gap: Gap | None, sources: Sequence[SourceCoverage], as_of: AsOf, settings: Settings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Money: cost, benefit, ROI, payback, from the same draws as the effect, so that the parts add up.
+"""Money: cost, benefit, ROI, payback, NPV and IRR, from the same draws as the effect, so that the parts add up.
 
 `roi = (benefit - cost) / cost`. Benefit is incremental gross profit plus saved cash hours; a line that was not filled
 in is "not counted", which is not 0, and without any cost there is no net, ROI or payback. Definitions are printed with the
@@ -10,19 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from math import erfc, isfinite, sqrt
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from pipeline.cashflow import (
+    DISCOUNT_RATE,
+    HORIZON_MONTHS,
+    Payback,
+    irr,
+    monthly_flows,
+    npv,
+    payback_of_draws,
+    payback_over,
+    ramp,
+)
+from pipeline.cashflow import payback_months as payback_months  # part of this module's calculators
 from pipeline.effects import LEVELS, Interval, ProcessEffect, interval_of
 from pipeline.ladder import probability
 from pipeline.weekly import FloatArray
 
 MONTH_DAYS = 365.25 / 12
-# Beyond five years no launch is the same launch: a payback later than that is "does not pay back".
-PAYBACK_HORIZON_MONTHS = 60
 # A one-off cost is judged over a year: against a few post weeks no launch with a one-off cost would ever pay.
-BREAK_EVEN_MONTHS = 12
+BREAK_EVEN_MONTHS = HORIZON_MONTHS
 
 
 def roi(benefit: float, cost: float) -> float | None:
@@ -52,14 +62,7 @@ def break_even_margin(cost: float, incremental_revenue: float) -> float | None:
 
 def effective_months(months: int, ramp_months: int) -> float:
     """Months at full effect that `months` come to when month t of a linear ramp earns t / ramp of it."""
-    return float(_ramp(months, ramp_months)[-1])
-
-
-def payback_months(one_off: float, monthly_benefit: float, monthly_cost: float = 0.0, *,
-                   ramp_months: int = 0) -> float | None:
-    """First moment, in months, when cumulative net reaches 0; None when it does not within five years."""
-    months = float(_payback(one_off, np.array([monthly_benefit]), monthly_cost, ramp_months)[0])
-    return months if isfinite(months) else None
+    return float(ramp(months, ramp_months)[-1])
 
 
 def two_proportion_p(reached_1: float, n_1: float, reached_2: float, n_2: float) -> float | None:
@@ -74,16 +77,20 @@ def two_proportion_p(reached_1: float, n_1: float, reached_2: float, n_2: float)
     return erfc(abs(reached_2 / n_2 - reached_1 / n_1) / error / sqrt(2)) if error else None
 
 
-def sample_size_two_proportions(rate_1: float, rate_2: float, *, power: float = 0.8, level: float = 0.05) -> float:
-    """Leads a period needed to tell two rates apart (normal approximation, two-sided, pooled under no difference).
+def sample_size_two_proportions(rate_1: float, rate_2: float, *, power: float = 0.8, level: float = 0.05,
+                                ratio: float = 1.0) -> float:
+    """Leads needed in group 1 to tell two rates apart (normal approximation, two-sided, pooled under no difference).
 
-    Raises ValueError for equal rates. Source: Fleiss, Levin, Paik (2003), section 4.2, without continuity correction.
+    `ratio`: leads in group 2 for each one in group 1. Raises ValueError for equal rates or a ratio that is not positive.
+    Source: Fleiss, Levin, Paik (2003), sections 4.2 and 4.3, without continuity correction.
     """
     if rate_1 == rate_2:
         raise ValueError("two equal rates cannot be told apart: give the rate you hope for")
-    middle = (rate_1 + rate_2) / 2
-    null = NormalDist().inv_cdf(1 - level / 2) * sqrt(2 * middle * (1 - middle))
-    other = NormalDist().inv_cdf(power) * sqrt(rate_1 * (1 - rate_1) + rate_2 * (1 - rate_2))
+    if not (isfinite(ratio) and ratio > 0):
+        raise ValueError(f"ratio is {ratio:g}: both groups need leads")
+    middle = (rate_1 + ratio * rate_2) / (1 + ratio)
+    null = NormalDist().inv_cdf(1 - level / 2) * sqrt((1 + 1 / ratio) * middle * (1 - middle))
+    other = NormalDist().inv_cdf(power) * sqrt(rate_1 * (1 - rate_1) + rate_2 * (1 - rate_2) / ratio)
     return ((null + other) / (rate_1 - rate_2)) ** 2
 
 
@@ -151,19 +158,6 @@ class SavedHours:
 
 
 @dataclass(frozen=True, slots=True)
-class Payback:
-    """Months until cumulative net reaches 0, over the draws; None is "does not pay back", `p_never` how often.
-
-    A median and a share, never a mean: the mean of a payback is infinite as soon as one draw never pays.
-    """
-
-    median: float | None
-    low: float | None
-    high: float | None
-    p_never: float
-
-
-@dataclass(frozen=True, slots=True)
 class Contribution:
     """One factor's part of the benefit. The estimates of all parts sum to the benefit's estimate."""
 
@@ -180,6 +174,11 @@ class Money:
     costs within a year, `break_even_effect` the same relative to the profit without the launch; both None while cost
     or margin is unknown. When no cost was given, cost and all that needs it are None. Probabilities are None where the data
     are too coarse for one.
+
+    `npv` and `irr` are those of the first twelve months, the one-off cost paid at their start; `discount_rate` and `irr` a
+    year's, as shares. A draw that loses money every month has no rate of return: it ranks below all others, at -100 %, and
+    `p_irr_undefined` is how often that is so; leaving such draws out would flatter the rest. `irr` is None where nothing was
+    paid at the start, or when half of the draws have none.
     """
 
     claim: Literal["process", "total"]
@@ -205,10 +204,14 @@ class Money:
     p_payback_within_year: float | None
     contributions: tuple[Contribution, ...]
     not_counted: tuple[str, ...]
+    npv: Interval | None
+    irr: Interval | None
+    p_irr_undefined: float | None
+    discount_rate: float
 
 
 def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_leads: float,
-                  saved: SavedHours | None = None) -> Money:
+                  saved: SavedHours | None = None, discount_rate: float = DISCOUNT_RATE) -> Money:
     """Benefit, cost, net, ROI and payback of one claim.
 
     `window_days`: the days of the post weeks that the effect was measured on; `n_leads`: the leads of those weeks.
@@ -223,8 +226,9 @@ def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_
     parts = _benefit_parts(effect, saved, months)
     benefit = np.sum(list(parts.values()), axis=0) if parts else None
     net = None if benefit is None or cost is None else benefit - cost
-    payback = None if benefit is None or cost is None else _payback(costs.once, benefit / months, monthly_cost, 0)
+    payback = None if benefit is None or cost is None else payback_of_draws(costs.once, benefit / months, monthly_cost)
     break_even, break_even_effect = _break_even(effect, costs, saved, monthly_cost, months)
+    year = None if benefit is None or cost is None else _Year.of(benefit / months, costs.once, monthly_cost, discount_rate)
     return Money(
         claim=effect.claim, window_days=window_days, margin=effect.margin, is_revenue_based=effect.margin is None,
         incremental_revenue=effect.revenue.interval if effect.revenue else None,
@@ -236,14 +240,36 @@ def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_
         roi=interval_of(net / cost) if net is not None and cost else None,
         monthly_benefit=None if benefit is None else interval_of(benefit / months),
         monthly_cost=monthly_cost if costs.is_known else None, one_off_cost=costs.once if costs.is_known else None,
-        payback=None if payback is None else _payback_of(payback),
+        payback=None if payback is None else payback_over(payback, LEVELS),
         break_even_margin=None if cost is None or not effect.revenue else break_even_margin(cost, effect.revenue.estimate),
         break_even_monthly=break_even, break_even_effect=break_even_effect,
         p_roi_positive=_probability(effect, net > 0 if net is not None and cost else None),
         p_payback_within_year=_probability(effect, None if payback is None else payback <= BREAK_EVEN_MONTHS),
         contributions=_contributions(parts, benefit),
         not_counted=(*costs.not_counted, *_benefits_not_counted(effect, saved)),
+        npv=year and year.npv, irr=year and year.irr, p_irr_undefined=year and year.p_irr_undefined, discount_rate=discount_rate,
     )
+
+
+class _Year(NamedTuple):
+    """The launch's first twelve months as an investment."""
+
+    npv: Interval
+    irr: Interval | None
+    p_irr_undefined: float
+
+    @classmethod
+    def of(cls, monthly_benefit: FloatArray, once: float, monthly_cost: float, discount_rate: float) -> _Year:
+        """Both figures rise with the benefit, so their quantiles over the draws are those of the benefit, carried over."""
+        ends = interval_of(monthly_benefit)
+        flows = [monthly_flows(once, benefit, monthly_cost) for benefit in (ends.estimate, ends.low, ends.high)]
+        if not once:
+            return cls(Interval(*(npv(cash, discount_rate) for cash in flows)), None, 1.0)
+        rates = [irr(cash) for cash in flows]
+        middle, low, high = (-1.0 if rate is None else rate for rate in rates)
+        return cls(Interval(*(npv(cash, discount_rate) for cash in flows)),
+                   None if rates[0] is None else Interval(middle, low, high),
+                   float(np.mean(monthly_benefit <= monthly_cost)))
 
 
 def _break_even(effect: ProcessEffect, costs: Costs, saved: SavedHours, monthly_cost: float,
@@ -271,53 +297,29 @@ def _benefits_not_counted(effect: ProcessEffect, saved: SavedHours) -> tuple[str
     return (*profit, *hours)
 
 
-def _contributions(parts: dict[str, FloatArray], benefit: FloatArray | None) -> tuple[Contribution, ...]:
-    """Parts with intervals, each estimated at the draws whose benefit is the median.
+def at_median(parts: FloatArray, total: FloatArray) -> FloatArray:
+    """Estimates of parts (..., draws) that sum to the median of their total.
 
     Medians of parts do not add up. The expected part given the total does, so its regression line is read at the
-    benefit's median: the slopes of all parts sum to 1.
+    total's median: the slopes of all parts sum to 1.
     """
+    spread = total - total.mean()
+    variance = float(spread @ spread)
+    slopes = parts @ spread / variance if variance else np.zeros(parts.shape[:-1])
+    shift = float(np.median(total) - total.mean())
+    return np.asarray(parts.mean(axis=-1) + slopes * shift, dtype=np.float64)
+
+
+def _contributions(parts: dict[str, FloatArray], benefit: FloatArray | None) -> tuple[Contribution, ...]:
     if benefit is None:
         return ()
-    spread = benefit - benefit.mean()
-    variance = float(spread @ spread)
-    shift = float(np.median(benefit) - benefit.mean())
-    found = []
-    for name, draws in parts.items():
-        slope = float(spread @ draws) / variance if variance else 0.0
-        ends = interval_of(draws)
-        found.append(Contribution(name, Interval(float(draws.mean()) + slope * shift, ends.low, ends.high)))
-    return tuple(found)
+    ends = {name: interval_of(draws) for name, draws in parts.items()}
+    estimates = at_median(np.stack(list(parts.values())), benefit)
+    return tuple(Contribution(name, Interval(float(estimate), ends[name].low, ends[name].high))
+                 for name, estimate in zip(parts, estimates, strict=True))
 
 
 def _probability(effect: ProcessEffect, is_true: np.typing.NDArray[np.bool_] | None) -> float | None:
     if is_true is None or effect.revenue is None or effect.revenue_draws is None:
         return None
     return probability(is_true, effect.revenue, effect.revenue.observed - effect.revenue_draws)
-
-
-def _payback_of(months: FloatArray) -> Payback:
-    # An order statistic, not an interpolated quantile: between a finite draw and "never" there is nothing.
-    ends = np.quantile(months, LEVELS, method="inverted_cdf")
-    low, median, high = (float(m) if isfinite(m) else None for m in ends)
-    return Payback(median, low, high, float(np.mean(np.isinf(months))))
-
-
-def _payback(one_off: float, monthly_benefit: FloatArray, monthly_cost: float, ramp_months: int) -> FloatArray:
-    """Months to payback of each draw, infinite where it does not come within the horizon."""
-    month = np.arange(PAYBACK_HORIZON_MONTHS + 1)[:, None]
-    net = monthly_benefit * _ramp(PAYBACK_HORIZON_MONTHS, ramp_months)[:, None] - monthly_cost * month - one_off
-    is_back = net >= 0
-    first = is_back.argmax(axis=0)
-    draw = np.arange(monthly_benefit.size)
-    before, reached = net[np.maximum(first - 1, 0), draw], net[first, draw]
-    within = np.where(reached > before, -before / np.where(reached > before, reached - before, 1.0), 0.0)
-    months = np.where(first == 0, 0.0, first - 1 + within)
-    # Without a one-off cost the start is at 0 already: what loses every month still never pays back.
-    return np.where(is_back.any(axis=0) & (monthly_benefit > monthly_cost), months, np.inf)
-
-
-def _ramp(months: int, ramp_months: int) -> FloatArray:
-    """Cumulative share of the full effect at the end of month 0, 1 ... `months`."""
-    shares = np.minimum(np.arange(1, months + 1) / max(ramp_months, 1), 1.0)
-    return np.concatenate([[0.0], np.cumsum(shares)])

@@ -92,6 +92,23 @@ class LaunchCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdout:
+    """A running hold-out: from `started_on` the hash of a lead's id keeps `share` of the leads with the old process."""
+
+    started_on: date
+    salt: str
+    share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChoice:
+    """What the launch is measured against, when the owner knows better than the proposal: values of one dimension."""
+
+    dimension: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """A thing that started on a date, in a scope, with costs."""
 
@@ -103,6 +120,8 @@ class Launch:
     horizon_days: int | None = None  # None: chosen from the pre period
     costs: LaunchCosts = field(default_factory=LaunchCosts)
     scope: Scope = field(default_factory=Scope)
+    holdout: Holdout | None = None
+    control: ControlChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +330,30 @@ def _check_launch(launch: Launch, place: Place) -> None:
         raise ConfigError(f"{place.of('washout_days')}: days that count for neither side, from 0 to 366")
     if launch.horizon_days is not None and not 1 <= launch.horizon_days <= 366:
         raise ConfigError(f"{place.of('horizon_days')}: days an outcome may take, from 1 to 366; leave it out to have it chosen")
+    if launch.control is not None:
+        dimensions = ("channel", "branch", "owner", "pipeline")
+        if launch.control.dimension not in dimensions:
+            where = place.of("control").of("dimension")
+            raise ConfigError(
+                f"{where}: {launch.control.dimension!r} is no dimension{nearest(launch.control.dimension, dimensions)}",
+                hint=f"one of {', '.join(dimensions)}",
+            )
+        if not launch.control.keys:
+            raise ConfigError(f"{place.of('control').of('keys')}: name at least one {launch.control.dimension}")
+    if launch.holdout is not None:
+        _check_holdout(launch, launch.holdout, place.of("holdout"))
+
+
+def _check_holdout(launch: Launch, holdout: Holdout, place: Place) -> None:
+    if not 0 < holdout.share < 1:
+        raise ConfigError(f"{place.of('share')}: the part of the leads held out is above 0 and below 1, for example 0.5")
+    if not holdout.salt.strip():
+        raise ConfigError(f"{place.of('salt')}: the salt is empty", hint="`payback plan holdout` proposes one")
+    if holdout.started_on < launch.started_on:
+        raise ConfigError(
+            f"{place.of('started_on')}: the hold-out starts before the launch of {launch.started_on}",
+            hint="before the launch there is nothing to hold anybody out of",
+        )
 
 
 def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:

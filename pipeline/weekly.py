@@ -92,6 +92,41 @@ class WeeklyCounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class WeeklyRatio:
+    """Counts a week beside an untreated control's; the post figure is the sum of the counts, given the control's post weeks."""
+
+    total: FloatArray
+    control: FloatArray
+
+    def __post_init__(self) -> None:
+        total = checked("count", self.total, is_signed=False)
+        control = checked("control", self.control, is_signed=False, like=total)
+        if total.size and np.array_equal(total, control):
+            raise ValueError("the control is the treated series itself: name leads that the launch did not touch")
+        object.__setattr__(self, "total", total)
+        object.__setattr__(self, "control", control)
+
+    @property
+    def n_weeks(self) -> int:
+        return self.total.size
+
+    def standard(self, pre: IndexArray, post: IndexArray) -> Standard:
+        """Poisson variance of both counts; a week in which the control had nobody says nothing."""
+        has_data = self.control > 0
+        if not has_data[post].any():
+            raise ValueError("the control has no leads in the post period: choose another one")
+        safe = np.where(has_data, self.control, 1.0)
+        scale = (self.total[pre].sum() + 0.5) / (self.control[pre].sum() + 0.5)
+        variances = (1.0 / scale + 1.0) / safe
+        ratio = (self.total[post].sum() + 0.5) / (self.control[post].sum() + 0.5)
+        variances[post] = (ratio / scale**2 + 1.0) / safe[post]
+        # A post week without control leads is carried at the others' mean: its own leads count on the observed side.
+        carried = np.where(has_data[post], self.control[post], self.control[post][has_data[post]].mean())
+        return Standard(np.where(has_data, self.total / safe, 0.0) / scale, variances, has_data, carried * scale, scale,
+                        float(self.total[post].sum()), 0.0, np.inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class WeeklyRate:
     """Reached (`numerator`) of those who could (`denominator`) a week; the post figure is the pooled rate."""
 

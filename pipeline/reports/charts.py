@@ -5,7 +5,7 @@ Nothing is told by colour alone: lines differ in dash, bars carry their amounts.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -55,6 +55,8 @@ _STYLE: Any = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
 }
+# Placebo launches: quiet ones are small dots; alarms and the launch itself differ in shape and size too.
+QUIET, ALARM, TODAY = ("o", 3.5, "muted"), ("D", 6.5, "minus"), ("s", 9.0, "fact")
 BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
 MIN_WIDE = 600
 NAME_WIDTH, AMOUNT_WIDTH = 190, 150  # pixels beside the bars of a wide drawing
@@ -68,6 +70,17 @@ class Week:
     side: str  # pre | washout | post | left_out
     visited: float
     expected: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceboPoint:
+    """A pretended launch: its effect (a share), and the range that no effect would show 95 % of the time."""
+
+    label: str
+    relative: float
+    low: float
+    high: float
+    is_alarm: bool
 
 
 def weekly_chart(weeks: Sequence[Week], launch_label: str, *, width: int, height: int, name: str) -> str:
@@ -93,6 +106,42 @@ def weekly_chart(weeks: Sequence[Week], launch_label: str, *, width: int, height
         ticks = list(range(step // 2, len(weeks), step))
         axes.set_xticks(ticks, [weeks[n].label for n in ticks])
         axes.locator_params(axis="y", nbins=4, integer=True)
+        axes.grid(axis="y")
+        return _svg(figure, name)
+
+
+def placebo_chart(points: Sequence[PlaceboPoint], today: PlaceboPoint | None, launch_label: str,
+                  percent: Callable[[float], str], *, width: int, height: int, name: str) -> str:  # fmt: skip
+    """Every earlier date's effect on its band of no effect, then a gap and the launch itself at the right end."""
+    with _drawing(width, height) as (figure, axes):
+        figure.subplots_adjust(left=52 / width)
+        at = list(range(len(points)))
+        end = len(points) + max(1, round(len(points) * 0.04))
+        axes.fill_between(at, [point.low for point in points], [point.high for point in points], color=COLOURS["band"],
+                          linewidth=0, step="mid" if len(points) > 1 else None, zorder=1)  # fmt: skip
+        axes.axhline(0, color=COLOURS["muted"], linewidth=0.8, zorder=2)
+        for is_alarm, (marker, size, colour) in ((False, QUIET), (True, ALARM)):
+            drawn = [(n, point.relative) for n, point in enumerate(points) if point.is_alarm is is_alarm]
+            if drawn:
+                axes.plot(*zip(*drawn, strict=True), linestyle="none", marker=marker, markersize=size, color=COLOURS[colour],
+                          zorder=4)  # fmt: skip
+        if today is not None:
+            axes.fill_between([end - 0.5, end + 0.5], today.low, today.high, color=COLOURS["band"], linewidth=0, zorder=1)
+            axes.plot([end], [today.relative], linestyle="none", marker=TODAY[0], markersize=TODAY[1], color=COLOURS[TODAY[2]],
+                      zorder=5)  # fmt: skip
+            axes.axvline((at[-1] + end) / 2, color=COLOURS["ink"], linewidth=1.2, zorder=3)
+        shown = [*points, *([today] if today else [])]
+        low, high = min(min(p.low, p.relative) for p in shown), max(max(p.high, p.relative) for p in shown)
+        room = (high - low or 0.1) * 0.08
+        axes.set_ylim(low - room, high + room * 3)
+        axes.set_xlim(-0.8, end + 0.8)
+        if today is not None:
+            axes.text((at[-1] + end) / 2 - 0.2, high + room * 2.8, launch_label, ha="right", va="top", fontweight="bold")
+        step = max(1, -(-len(points) // (width // 70)))
+        ticks = list(range(step // 2, len(points), step))
+        axes.set_xticks(ticks, [points[n].label for n in ticks])
+        axes.locator_params(axis="y", nbins=5)
+        axes.yaxis.set_major_formatter(lambda value, _: percent(value))
         axes.grid(axis="y")
         return _svg(figure, name)
 

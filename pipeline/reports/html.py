@@ -9,13 +9,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reports.charts import on_page, waterfall, weekly_chart
+from pipeline.reports.charts import on_page, placebo_chart, waterfall, weekly_chart
 from pipeline.reports.numbers import MINUS
 from pipeline.reports.page import Page, page_of
 
 FOLDER = Path(__file__).parent
 _SIGN = re.compile(rf"([+{MINUS}])(?=[^\s\d])")
 NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
+N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 
 
 def render_html(document: Mapping[str, Any], language: str) -> str:
@@ -29,6 +30,8 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         has_expected=any(week.expected for week in page.weeks),
         weekly=_weekly(page),
         waterfall=_waterfall(page),
+        placebo=_placebo(page),
+        n_guards=N_GUARDS if page.claims else len(page.guards),
     )
     return text
 
@@ -67,3 +70,18 @@ def _waterfall(page: Page) -> Markup | None:
         (waterfall(page.parts, width=WIDE, name="parts-wide"), "chart wide"),
     )
     return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))
+
+
+def _placebo(page: Page) -> Markup | None:
+    found, numbers = page.placebo, page.numbers
+    if found is None:
+        return None
+    label = numbers.words.say("chart.placebo.label", figure=found.figure)
+    drawn = []
+    for width, height, size in ((NARROW, 230, "narrow"), (WIDE, 280, "wide")):
+        svg = placebo_chart(
+            found.points, found.today, page.launch_label, lambda share: numbers.percent(share, digits=0, is_signed=True),
+            width=width, height=height, name=f"placebo-{size}",
+        )  # fmt: skip
+        drawn.append(on_page(svg, label, f"chart {size}"))
+    return Markup("".join(drawn))

@@ -20,6 +20,7 @@ from pipeline.reports.words import Words, words_of
 NBSP = "\u00a0"
 MINUS = "−"
 MILLION = 1_000_000
+LARGEST_RATE = 10.0  # a rate of return above 1 000 % a year tells no more than that
 _NUMBER = re.compile(rf"[+{MINUS}]?[\d{NBSP},.]+")
 # CLDR calls the rouble by its code outside Russian.
 SYMBOLS = {"RUB": "₽"}
@@ -61,6 +62,12 @@ class Numbers:
     def ratio(self, share: float) -> str:
         """ROI: `224 %`, negative with a true minus."""
         return self.percent(share, digits=0 if abs(share) >= 0.0995 else 1)
+
+    def annual_rate(self, share: float) -> str:
+        """IRR: `34 %`; above 1 000 % a bound, a figure would say no more."""
+        if share > LARGEST_RATE:
+            return self.words.say("probability.above", bound=self.percent(LARGEST_RATE, digits=0))
+        return self.ratio(share)
 
     def points(self, share: float) -> str:
         """`+10,1 п.п.` of a difference of 0.101."""

@@ -9,8 +9,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.ladder import TRUST_THRESHOLD
-from pipeline.reports import sentences, tables, tiles
+from pipeline.reports import doubts, evidence, sentences, tables, tiles
 from pipeline.reports.charts import Week
+from pipeline.reports.doubts import GuardLine, Waiting
+from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
+from pipeline.reports.heldout import HeldOut, holdout
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.tables import Line, Part, Table
 from pipeline.reports.tiles import Tile
@@ -51,6 +54,7 @@ class Page:
     overline: str
     facts: tuple[str, ...]
     verdict: Verdict
+    guards: tuple[GuardLine, ...]
     caution: str | None
     tiles: tuple[Tile, ...]
     weeks: tuple[Week, ...]
@@ -61,7 +65,12 @@ class Page:
     parts: tuple[Part, ...]
     split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
-    other_claim: str | None
+    claims: tuple[ClaimCard, ...]
+    waiting: Waiting | None
+    holdout: HeldOut | None
+    placebo: Placebo | None
+    sensitivity: Sensitivity | None
+    control: Control | None
     breakdowns: tuple[Table, ...]
     trust: str
     trust_score: int
@@ -85,6 +94,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         overline=_overline(numbers, document),
         facts=tuple(_facts(numbers, document)),
         verdict=_verdict(numbers, document),
+        guards=doubts.guards(numbers, document),
         caution=say("caution") if document["trust"]["score"] < TRUST_THRESHOLD else None,
         tiles=tiles.tiles(numbers, document),
         weeks=weeks,
@@ -95,7 +105,12 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         parts=tables.parts(numbers, document, "factor"),
         split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
-        other_claim=_other_claim(numbers, document),
+        claims=evidence.claim_cards(numbers, document),
+        waiting=doubts.waiting(numbers, document),
+        holdout=holdout(numbers, document),
+        placebo=evidence.placebo(numbers, document),
+        sensitivity=evidence.sensitivity(numbers, document),
+        control=evidence.control(numbers, document),
         breakdowns=tables.breakdowns(numbers, document),
         trust=say("trust.score", score=numbers.whole(document["trust"]["score"])),
         trust_score=document["trust"]["score"],
@@ -131,14 +146,14 @@ def _facts(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
 def _verdict(numbers: Numbers, document: Mapping[str, Json]) -> Verdict:
     code = document["verdict"]["code"]
     details = [sentences.return_on_each(numbers, document)]
-    if document["verdict"]["reason"]["code"] == "zero_inside":
-        details.append(sentences.power(numbers, document))
+    if document["verdict"]["reason"]["code"] in sentences.UNDECIDED:
+        details.append(sentences.power(numbers, document, is_undecided=True))
     details.append(sentences.next_step(numbers, document))
     return Verdict(
         code,
         sentences.verdict_word(numbers, document),
         sentences.verdict_reason(numbers, document),
-        numbers.words.say("page.why", rule=numbers.words.say(f"rule.{code}")),
+        numbers.words.say("page.why", rule=sentences.verdict_rule(numbers, document)),
         tuple(detail for detail in details if detail),
     )
 
@@ -181,23 +196,6 @@ def _weeks_caption(numbers: Numbers, document: Mapping[str, Json]) -> str:
         shown = numbers.whole(N_PRE_WEEKS_DRAWN)
         return numbers.count("chart.cut", n_pre, shown=shown)
     return numbers.words.say("chart.whole")
-
-
-def _other_claim(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
-    """The claim that does not lead the report, with its doubt."""
-    names = [name for name in sorted(document["claims"]) if name != document["claim"]]
-    if not names:
-        return None
-    claim = document["claims"][names[0]]
-    amount = claim["money"]["incremental_profit"] or claim["money"]["incremental_revenue"]
-    if amount is None:
-        return None
-    kind = "profit" if claim["money"]["incremental_profit"] else "revenue"
-    doubt = "indicative" if claim["is_indicative"] else "plain"
-    estimate = numbers.money(amount["estimate"], is_signed=True)
-    return numbers.words.say(
-        f"claim.{names[0]}.{kind}.{doubt}", estimate=estimate, interval=numbers.money_interval(amount)
-    )
 
 
 def _finding(numbers: Numbers, found: Mapping[str, Json]) -> FindingLine:

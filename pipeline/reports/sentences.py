@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
+from pipeline.reports.guarding import guard_text
 from pipeline.reports.numbers import Numbers
 from pipeline.reports.words import plain
 
 Json = Any
 
+# Reasons of a verdict that stays open for want of a narrower interval.
+UNDECIDED = ("zero_inside", "interim")
 VERDICTS = ("pays", "works_payback_unproven", "does_not_pay", "harms", "not_enough_data")
 # How each figure of a reason is written.
 _WRITTEN: dict[str, Callable[[Numbers, Any], str]] = {
@@ -43,8 +46,12 @@ def reason(numbers: Numbers, found: Mapping[str, Json]) -> str:
         return numbers.count(key, raw["more_weeks"], **figures, **limits)
     if code == "too_little_pre":
         return numbers.words.say(key, **figures, min_weeks=numbers.whole(MIN_WEEKS), min_visits=numbers.whole(MIN_VISITS))
+    if raw.get("plain_low") is not None:
+        figures["plain"] = numbers.money_interval({"low": raw["plain_low"], "high": raw["plain_high"]}, is_signed=False)
+    if not numbers.words.has(key):  # a guard that withholds a claim is a reason too
+        return guard_text(numbers, found)
     sentence = numbers.words.say(key, **figures)
-    if code == "zero_inside" and raw.get("break_even") is not None:
+    if code in UNDECIDED and raw.get("break_even") is not None:
         return f"{sentence} {numbers.words.say('reason.threshold', break_even=figures['break_even'])}"
     return sentence
 
@@ -56,32 +63,68 @@ def verdict_word(numbers: Numbers, document: Mapping[str, Json]) -> str:
 
 def verdict_reason(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """The sentence beside the verdict."""
+    guards = [guard["code"] for guard in document.get("guards") or ()]
+    if guards and document["verdict"]["reason"]["code"] in ("no_claim", "total_withheld", *guards):
+        return numbers.words.say("reason.no_claim.guarded")
     return reason(numbers, document["verdict"]["reason"])
+
+
+def verdict_rule(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The rule by which the verdict was reached."""
+    is_lowered = document["verdict"]["reason"]["code"] == "lowered_by_guard"
+    return numbers.words.say("rule.lowered" if is_lowered else f"rule.{document['verdict']['code']}")
+
+
+def is_refused(document: Mapping[str, Json]) -> bool:
+    """Whether there are too few weeks or visits for any effect (and not a guard against all of them)."""
+    codes = [found["code"] for found in document["rung"]["reasons"]]
+    return document["rung"]["code"] == "R0" and any(code.startswith("too_little") for code in codes)
 
 
 def next_step(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     """What would settle an open question most cheaply; None when nothing is open."""
-    code = document["verdict"]["reason"]["code"]
-    key = f"next.{code}"
-    if document["verdict"]["code"] != "not_enough_data" or not numbers.words.has(key):
+    code, found = document["verdict"]["reason"]["code"], document.get("power")
+    if document["verdict"]["code"] != "not_enough_data":
         return None
-    return numbers.words.say(key)
+    if code in UNDECIDED and found and found["best_way"]:
+        if found["best_way"] != "wait":
+            return numbers.words.say(f"way.{found['best_way']}")
+        if found["more_weeks"]:
+            return numbers.count("way.wait", found["more_weeks"])
+    key = "next.zero_inside" if code in UNDECIDED else f"next.{code}"
+    return numbers.words.say(key) if numbers.words.has(key) else None
 
 
-def power(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
-    """What these data can see at all: range of the effect, the smallest effect they detect, the break-even effect."""
+def headline_effect(document: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """The effect of the claim that leads the report: on profit, else revenue, else visits; None when no claim leads it."""
     claim = document["claims"].get(document["claim"])
-    effect = (claim["profit"] or claim["revenue"] or claim["visits"]) if claim else None
-    if not effect or effect["relative"] is None or effect["detectable"] is None:
+    found: Mapping[str, Json] | None = (claim["profit"] or claim["revenue"] or claim["visits"]) if claim else None
+    return found
+
+
+def power(numbers: Numbers, document: Mapping[str, Json], *, is_undecided: bool = False) -> str | None:
+    """What these data can see at all: range of the effect, the smallest effect they detect, the break-even effect.
+
+    `is_undecided` ends it with the plain answer: neither proved nor refuted. The range is the one the verdict is read from.
+    """
+    effect, found = headline_effect(document), document.get("power") or {}
+    if not effect:
         return None
-    figures = {
-        "range": numbers.interval(*(numbers.relative(effect["relative"][end]) for end in ("low", "high"))),
-        "detectable": numbers.percent(effect["detectable"], digits=0),
-    }
-    break_even = claim["money"]["break_even_effect"]
+    bounds = (document.get("looks") or {}).get("relative") or effect["relative"]
+    detectable = effect["detectable"] if found.get("detectable") is None else found["detectable"]
+    if bounds is None or detectable is None:
+        return None
+    break_even = found.get("break_even_relative")
     if break_even is None:
-        return numbers.words.say("power", **figures)
-    return numbers.words.say("power.break_even", **figures, break_even=numbers.relative(break_even))
+        break_even = document["claims"][document["claim"]]["money"]["break_even_effect"]
+    figures = {
+        "range": numbers.interval(*(numbers.relative(bounds[end]) for end in ("low", "high"))),
+        "detectable": numbers.percent(detectable, digits=0),
+    }
+    key = "power"
+    if break_even is not None:
+        key, figures["break_even"] = "power.break_even", numbers.relative(break_even)
+    return numbers.words.say(f"{key}.undecided" if is_undecided else key, **figures)
 
 
 def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
@@ -101,7 +144,7 @@ def return_on_each(numbers: Numbers, document: Mapping[str, Json]) -> str | None
 def missing(numbers: Numbers, document: Mapping[str, Json], figure: str) -> str:
     """Why a figure of money is absent."""
     if document["money"] is None:
-        code = "refused" if document["rung"]["code"] == "R0" else "withheld"
+        code = "refused" if is_refused(document) else "guarded" if document.get("guards") else "withheld"
     else:
         code = document["money"]["missing"].get(figure, "unmeasured")
     return numbers.words.say(f"missing.{code}")

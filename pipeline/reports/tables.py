@@ -6,7 +6,7 @@ from math import isclose
 from typing import Any
 
 from pipeline.reports import sentences, tiles
-from pipeline.reports.numbers import Numbers, adding_up
+from pipeline.reports.numbers import LARGEST_RATE, Numbers, adding_up
 
 Json = Any
 # Rows of a breakdown that are shown at once; the others are folded away.
@@ -62,7 +62,7 @@ def parts(numbers: Numbers, document: Mapping[str, Json], dimension: str) -> tup
         return ()
     found = [
         Part(
-            _part_name(numbers, dimension, row["key"]),
+            part_name(numbers, dimension, row["key"]),
             amount,
             numbers.full_money(amount, is_signed=True),
             None if row["low"] is None else numbers.money_interval(row),
@@ -180,7 +180,33 @@ def _result_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Li
     else:
         note = say("payback.p_never", p=numbers.probability(money["p_never_pays_back"]))
         yield Line(say("money.payback"), payback, sentences.payback_interval(numbers, document), note, is_total=True)
+    yield from _discounted_lines(numbers, money)
     yield from _threshold_lines(numbers, document)
+
+
+def _discounted_lines(numbers: Numbers, money: Mapping[str, Json]) -> Iterator[Line]:
+    """NPV and IRR over a year; a document written before they existed has neither."""
+    say, npv, irr = numbers.words.say, money.get("npv"), money.get("irr")
+    if npv is None:
+        return
+    figures = {"rate": numbers.percent(money["discount_rate"], digits=0), "months": numbers.whole(money["horizon_months"])}
+    yield Line(
+        say("money.npv"), numbers.money(npv["estimate"], is_signed=True), numbers.money_interval(npv), say("npv.note", **figures)
+    )
+    if irr is None or irr["estimate"] is None:
+        yield Line(say("money.irr"), say("none"), note=say("missing.irr"), is_absent=True)
+    else:
+        yield Line(say("money.irr"), numbers.annual_rate(irr["estimate"]), _irr_range(numbers, irr), say("irr.note"))
+
+
+def _irr_range(numbers: Numbers, irr: Mapping[str, Json]) -> str | None:
+    """The range of an IRR; beyond what a rate still tells it is open, and then from the low end on."""
+    if irr["low"] is None or irr["low"] > LARGEST_RATE:
+        return None
+    low = numbers.annual_rate(irr["low"])
+    if irr["high"] is None or irr["high"] > LARGEST_RATE:
+        return numbers.words.say("waiting.from", effect=low)
+    return numbers.interval(low, numbers.annual_rate(irr["high"]))
 
 
 def _threshold_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line]:
@@ -214,7 +240,8 @@ def _stated_total(money: Mapping[str, Json], found: float) -> float:
     return next((amount for amount in stated if isclose(amount, found, rel_tol=1e-6)), found)
 
 
-def _part_name(numbers: Numbers, dimension: str, key: str) -> str:
+def part_name(numbers: Numbers, dimension: str, key: str) -> str:
+    """A factor, channel or branch in words; the part that belongs to none is trend and chance."""
     if dimension == "factor":
         return numbers.words.say(f"factor.{key}")
     return numbers.words.name(dimension, key) if key else numbers.words.say("factor.rest")
@@ -240,8 +267,11 @@ def _breakdown(numbers: Numbers, document: Mapping[str, Json], dimension: str) -
         body.append(tuple(cells))
     total = None
     if brought:
-        rest, whole = (numbers.money(amount, is_signed=True) for amount in (brought.get("", 0), sum(brought.values())))
-        total = say("table.total", column=columns[-1], rest=rest, total=whole)
+        whole = {"column": columns[-1], "total": numbers.money(sum(brought.values()), is_signed=True)}
+        if "" in brought:
+            total = say("table.total", **whole, rest=numbers.money(brought[""], is_signed=True))
+        else:
+            total = say("table.total.whole", **whole)
     return Table(dimension, say(f"table.{dimension}"), say("table.note"), tuple(columns), tuple(body), total=total)
 
 

@@ -1,6 +1,6 @@
 """The page in a terminal: the same order, short, 100 columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.reports.numbers import NBSP
 from pipeline.reports.page import Page, page_of
-from pipeline.reports.tables import Table
+from pipeline.reports.tables import Line, Table
 
 WIDTH = 100
 N_ROWS = 8
@@ -25,6 +25,7 @@ VERDICT_STYLES = {
 }
 # rich breaks lines at no-break spaces too: they travel as a letter of the private use area.
 GLUE = "\ue000"
+GUARD_STYLES = {"withhold": "red", "indicative": "yellow", "widen": "yellow", "note": "dim"}
 TONES = {"good": "green", "bad": "red", "open": ""}
 
 
@@ -36,10 +37,14 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     _head(console, page)
     _tiles(console, page)
+    _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _waiting(console, page)
+    _holdout(console, page)
     for table in page.breakdowns:
         _breakdown(console, page, table)
+    _evidence(console, page)
     _trust(console, page)
     _method(console, page)
     text = buffer.getvalue().replace(GLUE, NBSP)
@@ -54,6 +59,8 @@ def _head(console: Console, page: Page) -> None:
     console.print(_text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
     for sentence in (page.verdict.reason, *page.verdict.details):
         console.print(_text(sentence))
+    for guard in page.guards:
+        console.print(Padding(_text(f"{guard.text} ({guard.consequence})", style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
     if page.caution:
         console.print(_text(page.caution, style="yellow"))
 
@@ -89,16 +96,62 @@ def _contributions(console: Console, page: Page) -> None:
 
 def _money(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.money"))
+    _lines(console, page.money, indent=2)
+
+
+def _claims(console: Console, page: Page) -> None:
+    """Both claims, one under the other: side by side they would not fit beside their ranges."""
+    if not page.claims:
+        return
+    _title(console, page.numbers.words.say("section.claims"))
+    for claim in page.claims:
+        console.print(_text("  " + (f"{claim.title} ({claim.mark})" if claim.mark else claim.title), style="bold"))
+        _lines(console, claim.lines, indent=4)
+        for sentence in claim.doubt:
+            console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 4)))
+
+
+def _waiting(console: Console, page: Page) -> None:
+    if page.waiting is None:
+        return
+    _title(console, page.numbers.words.say("section.waiting"))
+    for sentence in page.waiting.told:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    _lines(console, page.waiting.lines, indent=2)
+
+
+def _holdout(console: Console, page: Page) -> None:
+    if page.holdout is None:
+        return
+    _title(console, page.numbers.words.say("section.holdout"))
+    for sentence in page.holdout.told:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    _lines(console, page.holdout.lines, indent=2)
+
+
+def _evidence(console: Console, page: Page) -> None:
+    """Placebo launches and the control in a sentence each, the other ways of computing as a table."""
+    say = page.numbers.words.say
+    if page.placebo is not None:
+        _title(console, say("section.placebo"))
+        console.print(Padding(_text(page.placebo.told), (0, 0, 0, 2)))
+    if page.sensitivity is not None:
+        _breakdown(console, page, page.sensitivity.rows)
+        console.print(_text(f"  {page.sensitivity.told}" if page.sensitivity.told else ""))
+    if page.control is not None:
+        _title(console, say("section.control"))
+        console.print(Padding(_text(page.control.told), (0, 0, 0, 2)))
+
+
+def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(max_width=34)
     grid.add_column(justify="right", max_width=26)
     grid.add_column()
-    for line in page.money:
+    for line in lines:
         style = "dim" if line.is_absent else "bold" if line.is_total else ""
         grid.add_row(_text(line.title), _text(line.value, style=style), _text(line.interval or line.note or "", style="dim"))
-    console.print(Padding(grid, (0, 0, 0, 2)))
-    if page.other_claim:
-        console.print(_text(page.other_claim, style="dim"))
+    console.print(Padding(grid, (0, 0, 0, indent)))
 
 
 def _breakdown(console: Console, page: Page, table: Table) -> None:

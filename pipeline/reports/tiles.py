@@ -97,7 +97,7 @@ def _n_weeks(metric: Mapping[str, Json]) -> int:
 
 def _no_effect(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """Why a figure stands without a change."""
-    code = "refused" if document["rung"]["code"] == "R0" else "nothing_to_compare"
+    code = "refused" if sentences.is_refused(document) else "nothing_to_compare"
     return numbers.words.say("no_change", reason=numbers.words.say(f"missing.{code}"))
 
 

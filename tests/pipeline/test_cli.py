@@ -44,9 +44,18 @@ def test_measure_prints_the_document_and_keeps_it(office: Office, capsys: pytest
     capsys.readouterr()
     assert office.payback("measure", "assistant", "--json") == Exit.OK
     document = json.loads(capsys.readouterr().out)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["verdict"]["code"]
     assert n_versions(office)["snapshots"] == 1
+
+
+def test_measure_explains_every_figure(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert office.payback("sync") == Exit.OK
+    capsys.readouterr()
+    assert office.payback("measure", "assistant", "--explain", "--lang", "en") == Exit.OK
+    told = capsys.readouterr().out
+    assert told.startswith("# ")
+    assert "payback sql metrics/booking_conversion" in told or "payback sql booking_conversion" in told
 
 
 def test_status_knows_when_a_source_was_heard(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,6 +166,11 @@ def test_no_network(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
         ("launches.toml", "one_off = 30000.0", "one_off = -30000.0", "not negative"),
         ("launches.toml", "margin = 0.6", "margin = 0.6\nwashout_days = -5", "washout_days"),
         ("launches.toml", "margin = 0.6", "margin = 0.6\nhorizon_days = 0", "horizon_days"),
+        ("launches.toml", "margin = 0.6", 'margin = 0.6\nholdout = {started_on = 2199-01-07, salt = "a", shar = 1}', "'share'?"),
+        ("launches.toml", "margin = 0.6", 'margin = 0.6\nholdout = {started_on = 2199-01-07, salt = "a", share = 50}', "below 1"),
+        ("launches.toml", "margin = 0.6", 'margin = 0.6\nholdout = {started_on = 2199-01-07, salt = " "}', "salt is empty"),
+        ("launches.toml", "margin = 0.6", 'margin = 0.6\nholdout = {started_on = 2020-01-06, salt = "a"}', "before the launch"),
+        ("launches.toml", "margin = 0.6", 'margin = 0.6\nholdout = {salt = "a"}', "'started_on' is missing"),
         ("stages.toml", "[portal.lead]", "[portal]\nlead = 1\n[portal.other]", "table"),
     ],
 )

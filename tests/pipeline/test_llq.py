@@ -5,7 +5,19 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq
 
-from pipeline.llq import CHECK, CONTROL, KAPPA_NODES, OMEGA_NODES, RATE, TOTAL, Prediction, llq
+from pipeline.llq import (
+    CHECK,
+    CONTROL,
+    KAPPA_NODES,
+    OMEGA_NODES,
+    RATE,
+    TOTAL,
+    Mode,
+    Prediction,
+    learn,
+    llq,
+    placebos,
+)
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 
@@ -17,25 +29,35 @@ def node_masses(nodes):
 def dense_mixture(z, pre, post, variances, row, mode, season):
     """The model of llq written as one covariance matrix a grid cell: slow, and free of the filter's algebra."""
     week = np.arange(z.size, dtype=float)
-    columns, sds = [np.ones(z.size), week - week[pre].mean()], [2.0, mode.slope]
-    for k in (1, 2) if season else ():
-        angle = 2 * np.pi * k * columns[1] / (365.25 / 7)
-        columns += [np.cos(angle), np.sin(angle)]
-        sds += [season / k] * 2
-    x = np.column_stack(columns)
+    t = week - week[pre].mean()
     weights, means, sds_out = [], [], []
     # The walk may start anywhere: the level absorbs its first value, so it starts at the first pre week.
     walk = np.minimum.outer(week - pre[0], week - pre[0])
-    for kappa, p_kappa in zip(KAPPA_NODES * mode.kappa, node_masses(KAPPA_NODES), strict=True):
-        for omega, p_omega in zip(OMEGA_NODES * mode.omega, node_masses(OMEGA_NODES), strict=True):
-            cov = x @ np.diag(np.square(sds)) @ x.T + kappa**2 * walk + np.diag(variances + omega**2)
-            inside = cov[np.ix_(pre, pre)]
-            gain = np.linalg.solve(inside, cov[np.ix_(pre, post)] @ row)
-            means.append(row.sum() + gain @ (z[pre] - 1))
-            sds_out.append(np.sqrt(row @ cov[np.ix_(post, post)] @ row - gain @ cov[np.ix_(pre, post)] @ row))
-            weights.append(np.log(p_kappa * p_omega) + stats.multivariate_normal(np.ones(pre.size), inside).logpdf(z[pre]))
+    kappas, omegas = KAPPA_NODES * mode.kappa, OMEGA_NODES * mode.omega
+    for temper, prior in zip(mode.tempers(season), mode.prior(pre.size), strict=True):
+        columns, sds = [np.ones(z.size), t], [2.0, temper.slope]
+        for k in (1, 2) if temper.season else ():
+            columns += [np.cos(2 * np.pi * k * t / (365.25 / 7)), np.sin(2 * np.pi * k * t / (365.25 / 7))]
+            sds += [temper.season / k] * 2
+        x = np.column_stack(columns)
+        for kappa, p_kappa in zip(kappas, node_masses(kappas / temper.kappa), strict=True):
+            for omega, p_omega in zip(omegas, node_masses(omegas / temper.omega), strict=True):
+                cov = x @ np.diag(np.square(sds)) @ x.T + kappa**2 * walk + np.diag(variances + omega**2)
+                inside = cov[np.ix_(pre, pre)]
+                gain = np.linalg.solve(inside, cov[np.ix_(pre, post)] @ row)
+                means.append(row.sum() + gain @ (z[pre] - 1))
+                sds_out.append(np.sqrt(row @ cov[np.ix_(post, post)] @ row - gain @ cov[np.ix_(pre, post)] @ row))
+                likelihood = stats.multivariate_normal(np.ones(pre.size), inside).logpdf(z[pre])
+                weights.append(np.log(max(prior * p_kappa * p_omega, 1e-300)) + likelihood)
     weights = np.exp(np.array(weights) - max(weights))
     return weights / weights.sum(), np.array(means), np.array(sds_out)
+
+
+def widened(mixture, factor):
+    """All of it spread out around its mean."""
+    weights, means, sds = mixture
+    centre = weights @ means
+    return weights, centre + factor * (means - centre), factor * sds
 
 
 def dense_quantile(mixture, p):
@@ -58,7 +80,9 @@ def test_filter_equals_dense_gaussian_conditioning(mode, season):
     scale = (counts[pre].sum() + 0.5) / pre.size
     variances = np.full(45, 1 / scale)
     variances[post] = (counts[post].sum() + 0.5) / post.size / scale**2
-    dense = dense_mixture(counts / scale, pre, post, variances, np.full(post.size, scale), mode, season)
+    dense = widened(
+        dense_mixture(counts / scale, pre, post, variances, np.full(post.size, scale), mode, season), found.widening
+    )
     spread = dense_quantile(dense, 0.84) - dense_quantile(dense, 0.16)
     for p in (0.001, 0.025, 0.5, 0.975, 0.999):
         assert float(found.quantile(p)) == pytest.approx(max(dense_quantile(dense, p), 0.0), abs=2e-3 * spread)
@@ -80,9 +104,65 @@ def test_rate_prediction_equals_dense_with_weeks_nobody_came():
     variances = rate * (1 - rate) / safe / rate**2
     variances[post] = post_rate * (1 - post_rate) / safe[post] / rate**2
     row = denominator[post] / denominator[post].sum() * rate
-    dense = dense_mixture(numerator / safe / rate, pre, post, variances, row, RATE, 0.0)
+    dense = widened(dense_mixture(numerator / safe / rate, pre, post, variances, row, RATE, 0.0), found.widening)
     assert float(found.quantile(0.5)) == pytest.approx(dense_quantile(dense, 0.5), rel=2e-3)
     assert float(found.quantile(0.9)) == pytest.approx(dense_quantile(dense, 0.9), rel=2e-3)
+
+
+def test_a_placebo_is_the_measurement_of_a_shorter_series():
+    """A launch pretended after 18 weeks: the same surprise as measuring the first 24 weeks with a launch there."""
+    rng = np.random.default_rng(8)
+    total = np.full(34, 400.0)
+    reached = rng.binomial(400, 0.3 + 0.04 * np.sin(np.arange(34) / 4)).astype(float)
+    plain = Mode("plain", 0.03, 0.01, 0.004)
+    found = {one.week: one for one in placebos(WeeklyRate(reached, total), Weeks(26), plain)}
+    assert sorted(found) == list(range(10, 19))
+
+    scale = (reached[:26].sum() + 0.5) / (total[:26].sum() + 1)
+    pre, post, row = np.arange(18), np.arange(18, 26), np.full(8, 1 / 8)
+    # On the scale of the whole pre period; its rate is also the sampling variance of every pretended post week.
+    z, variances = reached / total / scale, np.full(34, (1 - scale) / scale / 400)
+    weights, means, sds = dense_mixture(z, pre, post, variances, row, plain, 0.0)
+    below = weights @ stats.norm.cdf((row @ z[post] - means) / sds)
+    assert found[18].z == pytest.approx(stats.norm.ppf(below), abs=2e-3)
+    assert found[18].observed == pytest.approx(reached[18:26].sum() / total[18:26].sum(), rel=1e-9)
+
+
+def test_a_quiet_past_widens_nothing_and_a_surprising_one_does():
+    rng = np.random.default_rng(9)
+    total = np.full(34, 2000.0)
+    quiet = rng.binomial(2000, 0.3, 34).astype(float)
+    waves = rng.binomial(2000, 0.3 + 0.09 * np.sign(np.sin(np.arange(34) / 3))).astype(float)
+    calm, restless = (llq(WeeklyRate(series, total), Weeks(26), RATE) for series in (quiet, waves))
+    assert calm.widening < 1.1
+    assert calm.restless < 0.1
+    assert width(restless) > 3 * width(calm)
+
+
+def test_sisters_that_surprised_widen_the_interval_and_calm_ones_do_not():
+    rng = np.random.default_rng(10)
+    total = np.full(34, 300.0)
+    own = WeeklyRate(rng.binomial(300, 0.3, 34).astype(float), total)
+    calm = [WeeklyRate(rng.binomial(300, 0.3, 34).astype(float), total) for _ in range(4)]
+    steps = [0.3 + 0.12 * (np.arange(34) // 6 % 2) for _ in range(4)]
+    restless = [WeeklyRate(rng.binomial(300, one).astype(float), total) for one in steps]
+    alone, with_calm, with_restless = (
+        llq(own, Weeks(26), RATE, past=past) for past in (None, learn(calm, Weeks(26), RATE), learn(restless, Weeks(26), RATE))
+    )
+    assert width(with_calm) <= width(alone) * 1.001
+    assert width(with_restless) > 1.3 * width(alone)
+
+
+def test_what_happens_after_the_launch_teaches_nothing():
+    rng = np.random.default_rng(11)
+    total = np.full(34, 300.0)
+    reached = rng.binomial(300, 0.3, 34).astype(float)
+    lifted = np.where(np.arange(34) >= 26, np.minimum(reached * 1.5, 300), reached)
+    before, after = (learn([WeeklyRate(series, total)] * 2, Weeks(26), RATE) for series in (reached, lifted))
+    assert before is not None
+    assert after is not None
+    assert np.allclose(before.evidence, after.evidence)
+    assert before.squares == pytest.approx(after.squares)
 
 
 def test_cdf_inverts_quantile():

@@ -333,13 +333,13 @@ def test_contributions_add_up_to_the_profit(duckdb_salon):
         assert sum(parts) == pytest.approx(profit, rel=1e-6)
 
 
-def test_a_channel_brought_what_its_leads_paid_beyond_their_old_revenue_a_lead(duckdb_salon):
+def test_what_the_channels_brought_sums_to_the_claim_and_has_its_own_doubt(duckdb_salon):
     found = measured(duckdb_salon(salon(lift=0.6)))
-    brought = {row["key"]: row["estimate"] for row in found["contributions"] if row["dimension"] == "channel"}
-    for row in found["by"]["channel"]:
-        leads, revenue = row["metrics"]["leads"], row["metrics"]["revenue"]
-        expected = leads["post"]["value"] * revenue["pre"]["total"] / leads["pre"]["value"]
-        assert brought[row["key"]] == pytest.approx((revenue["post"]["total"] - expected) * 0.5, rel=1e-6)
+    profit = found["money"]["incremental_profit"]["estimate"]
+    for dimension in ("channel", "branch"):
+        rows = [row for row in found["contributions"] if row["dimension"] == dimension]
+        assert sum(row["estimate"] for row in rows) == pytest.approx(profit, rel=1e-6)
+        assert all(row["low"] <= row["estimate"] <= row["high"] for row in rows)
 
 
 def test_money_in_another_scale_changes_only_money(duckdb_salon, tmp_path):
@@ -362,7 +362,7 @@ def test_money_in_another_scale_changes_only_money(duckdb_salon, tmp_path):
 def test_the_document_is_plain_json_with_its_fields(duckdb_salon):
     found = measured(duckdb_salon(salon(n_weeks=26, per_week=30)))
     assert json.loads(document_bytes(found)) == found
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert set(FIGURES) <= set(found)
     assert {"config_hash", "code_version", "sql_hash", "n_leads", "sources"} <= set(found["provenance"])
     assert found["definitions"]["show_rate"]["sql"] == "metrics/show_rate.sql"

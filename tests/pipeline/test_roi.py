@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import pyxirr
 
 from pipeline import roi as money
 from pipeline.effects import Funnel, process_effect
@@ -255,3 +256,96 @@ def test_an_impossible_cost_is_refused_by_name(wrong):
 def test_an_empty_window_is_refused(effect):
     with pytest.raises(ValueError, match="window_days is 0"):
         compute_money(effect, Costs(), window_days=0, n_leads=0)
+
+
+def year_by_draw(claim, once, monthly):
+    """NPV and IRR of every single draw, by another implementation; a draw that only loses has no rate."""
+    benefit = claim.revenue_draws * claim.margin / MONTHS
+    flows = [[-once, *[b - monthly] * 12] for b in benefit]
+    rates = [pyxirr.irr(flow) if flow[1] > 0 else None for flow in flows]
+    return ([pyxirr.npv(1.2 ** (1 / 12) - 1, flow) for flow in flows],
+            [-1.0 if r is None else (1 + r) ** 12 - 1 for r in rates], np.mean([r is None for r in rates]))
+
+
+def test_year_as_an_investment_agrees_with_every_draw(effect):
+    monthly = compute(effect, Costs(one_off=1.0)).monthly_benefit.low * 1.02  # a few draws lose money every month
+    once = 60_000
+    found = compute(effect, Costs(one_off=once, monthly=monthly))
+    values, rates, undefined = year_by_draw(effect, once, monthly)
+    for figure, draws in ((found.npv, values), (found.irr, rates)):
+        assert [figure.low, figure.estimate, figure.high] == pytest.approx(np.quantile(draws, [0.025, 0.5, 0.975]), rel=2e-3)
+    assert found.p_irr_undefined == pytest.approx(undefined)
+    assert 0.025 < found.p_irr_undefined < 0.1
+    assert found.irr.low == -1  # nothing flattering: what has no rate ranks last
+    assert found.discount_rate == 0.2
+
+
+def test_dearer_capital_lowers_the_value_and_not_the_rate_of_return(effect):
+    costs = Costs(one_off=ONE_OFF, monthly=MONTHLY)
+    cheap, dear = compute(effect, costs, discount_rate=0.0), compute(effect, costs, discount_rate=0.5)
+    assert cheap.npv.estimate == pytest.approx(12 * (cheap.monthly_benefit.estimate - MONTHLY) - ONE_OFF)
+    assert dear.npv.high < cheap.npv.high
+    assert dear.irr == cheap.irr
+    assert dear.discount_rate == 0.5
+    with pytest.raises(ValueError, match="discount rate"):
+        compute(effect, costs, discount_rate=20)
+
+
+def test_where_the_year_has_no_value_or_no_rate(effect):
+    unknown, free = compute(effect, Costs()), compute(effect, Costs(one_off=0, monthly=MONTHLY))
+    assert (unknown.npv, unknown.irr, unknown.p_irr_undefined) == (None, None, None)
+    assert free.npv.estimate > 0
+    assert (free.irr, free.p_irr_undefined) == (None, 1.0)  # nothing was put in at the start
+    hopeless = compute(effect, Costs(one_off=ONE_OFF, monthly=1e9))
+    assert (hopeless.irr, hopeless.p_irr_undefined) == (None, 1.0)
+    assert hopeless.npv.high < -ONE_OFF
+
+
+@pytest.mark.parametrize("change", ["refunds", "no_visits", "everybody", "billion"])
+def test_money_of_extreme_weeks_is_finite_and_ordered(change):
+    weeks = salon_weeks()
+    if change == "refunds":
+        weeks = replace(weeks, revenue=-weeks.revenue)
+    elif change == "no_visits":
+        nothing = np.where(np.arange(20) >= 12, 0.0, weeks.visited)
+        share = nothing / weeks.visited
+        weeks = replace(weeks, visited=nothing, paid=nothing, revenue=weeks.revenue * share, revenue_sq=weeks.revenue_sq * share)
+    elif change == "everybody":
+        weeks = Funnel(weeks.leads, weeks.leads, weeks.leads, weeks.leads, weeks.leads * CHECK, weeks.leads * CHECK**2)
+    else:
+        weeks = Funnel(*(series * 5e6 for series in
+                         (weeks.leads, weeks.visited, weeks.booked, weeks.paid, weeks.revenue, weeks.revenue_sq)))
+    claim = process_effect(weeks, Weeks(12), margin=0.6)
+    found = compute_money(claim, Costs(one_off=ONE_OFF, monthly=MONTHLY), window_days=56, n_leads=float(weeks.leads[12:].sum()))
+    for figure in (found.benefit, found.net, found.roi, found.npv):
+        assert np.isfinite([figure.estimate, figure.low, figure.high]).all()
+        assert figure.low <= figure.estimate <= figure.high
+    if found.irr is not None:
+        assert -1 <= found.irr.low <= found.irr.estimate <= found.irr.high < np.inf
+    if change == "everybody":
+        assert found.benefit.low < 0 < found.benefit.high
+    assert sum(part.amount.estimate for part in found.contributions) == pytest.approx(found.benefit.estimate, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 100, 1e6])
+def test_scaling_money_scales_the_value_of_the_year(effect, factor):
+    weeks = salon_weeks()
+    scaled = process_effect(replace(weeks, revenue=weeks.revenue * factor, revenue_sq=weeks.revenue_sq * factor**2), Weeks(12),
+                            margin=0.6)
+    plain = compute(effect, Costs(one_off=ONE_OFF, monthly=MONTHLY))
+    found = compute(scaled, Costs(one_off=ONE_OFF * factor, monthly=MONTHLY * factor))
+    assert found.npv.low == pytest.approx(plain.npv.low * factor)
+    assert found.irr.high == pytest.approx(plain.irr.high, rel=1e-6)
+
+
+def test_unequal_groups_need_more_leads_in_all():
+    half = money.sample_size_two_proportions(0.2, 0.25)
+    assert money.sample_size_two_proportions(0.2, 0.25, ratio=1) == half
+    few = money.sample_size_two_proportions(0.2, 0.25, ratio=9)
+    middle = 0.1 * 0.2 + 0.9 * 0.25
+    null, other = 1.959964 * np.sqrt(10 / 9 * middle * (1 - middle)), 0.841621 * np.sqrt(0.2 * 0.8 + 0.25 * 0.75 / 9)
+    assert few == pytest.approx(((null + other) / 0.05) ** 2, rel=1e-5)
+    assert half / 2 < few < half
+    assert few * 10 > half * 2
+    with pytest.raises(ValueError, match="both groups"):
+        money.sample_size_two_proportions(0.2, 0.25, ratio=0)

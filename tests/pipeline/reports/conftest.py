@@ -17,6 +17,7 @@ from pipeline.periods import AsOf
 from pipeline.reports import render
 from pipeline.settings import ChannelRule, LaunchCosts
 from pipeline.warehouse import Warehouse
+from tests.pipeline.reports import evidence_made
 from tests.pipeline.salon_made import launch, salon, settings
 
 Document = dict[str, Any]
@@ -89,6 +90,12 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
         "withheld": withheld(paying),
         "huge": scaled(paying, 1e9),
         "tiny": scaled(paying, 1e-4),
+        "evidence": evidence_made.with_evidence(paying),
+        "undecided": evidence_made.undecided(paying),
+        "control": evidence_made.with_control(paying),
+        "guarded": evidence_made.guarded(paying),
+        "empty": evidence_made.empty(paying),
+        "old": evidence_made.without_keys(paying),
     }
     found |= {f"verdict {code}": with_verdict(paying, code) for code in RULES}
     return found

@@ -86,13 +86,25 @@ def test_a_side_without_weeks_has_no_data_and_no_zero(documents):
         assert all(row[2].endswith("→ нет данных") for row in table.rows), table.name
 
 
-def test_branches_and_channels_close_with_chance_and_the_total(paying, rendered):
+def test_branches_and_channels_close_with_the_total(paying, rendered):
     total = numbers_of("ru", "RUB").money(paying["money"]["benefit"]["estimate"], is_signed=True)
     for table in page_of(paying, "ru").breakdowns[:2]:
-        assert "тренд и случайность" in table.total
+        rows = {row["key"] for row in paying["contributions"] if row["dimension"] == table.name}
+        assert ("тренд и случайность" in table.total) is ("" in rows)
         assert table.total.endswith(total)
         for kind in ("html", "terminal")[: len(table.rows)]:  # a terminal leaves a breakdown of one row out
             assert spaced(table.total) in spaced(ANSI.sub("", rendered("paying", kind, "ru")).replace("\u2060", "")), table.name
+
+
+def test_parts_without_a_rest_sum_to_the_total_alone(paying):
+    document = copy.deepcopy(paying)
+    parts = [row for row in document["contributions"] if row["dimension"] == "channel"]
+    rest = next((row["estimate"] for row in parts if row["key"] == ""), 0.0)
+    document["contributions"] = [row for row in document["contributions"] if row not in parts or row["key"]]
+    next(row for row in parts if row["key"])["estimate"] += rest
+    table = page_of(document, "ru").breakdowns[0]
+    total = numbers_of("ru", "RUB").money(paying["money"]["benefit"]["estimate"], is_signed=True)
+    assert table.total == f"Вклад в прибыль: всего {total}"
 
 
 def test_sources_were_heard_on_the_clock_of_the_business(paying):

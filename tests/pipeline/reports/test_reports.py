@@ -115,7 +115,7 @@ def test_details_for_those_who_check_are_on_the_page(paying, rendered):
             assert spaced(numbers.whole(row["expected"]["estimate"])) in seen
     assert "Анна <b>" in seen
     assert "Борис" in seen
-    assert "Вместе с числом заявок, ориентировочно" in seen
+    assert "Вместе с числом заявок ориентировочно" in seen
 
 
 def test_the_printed_parts_add_up_to_the_printed_profit(documents):
@@ -126,7 +126,8 @@ def test_the_printed_parts_add_up_to_the_printed_profit(documents):
         assert sum(part.amount for part in parts) == total.amount == round(document["money"]["benefit"]["estimate"]), name
         for dimension, found in page.split.items():
             *split, whole = found
-            assert split[-1].title == "Trend and chance", dimension
+            rows = {row["key"] for row in document["contributions"] if row["dimension"] == dimension}
+            assert (split[-1].title == "Trend and chance") is ("" in rows), dimension
             stated = round(document["money"]["incremental_profit"]["estimate"])
             assert sum(part.amount for part in split) == whole.amount == stated, (name, dimension)
 
@@ -206,7 +207,9 @@ def test_a_refusal_shows_the_table_and_how_long_to_wait(documents, rendered):
 def test_a_withheld_claim_says_why_and_shows_the_doubtful_one(documents, rendered):
     seen = text_of(rendered("withheld", "html", "en"))
     assert "The source “Бот” appeared after the launch: 31.0% of the leads." in seen
-    assert "indicative (short history, unknown season): incremental profit" in seen
+    assert "With the number of leads indicative" in seen
+    assert "the history is shorter than a year, so the season is unknown" in seen
+    assert "On the same leads not shown" in seen
     assert "n/a the recording of leads changed, no effect is claimed" in seen
 
 
@@ -264,7 +267,7 @@ def test_the_terminal_report_fits_a_hundred_columns(documents, rendered, languag
     for name in documents:
         lines = ANSI.sub("", rendered(name, "terminal", language)).splitlines()
         assert max(map(len, lines)) <= 100, name
-        assert len(lines) < 130, name
+        assert len(lines) < (130 if "guards" not in documents[name] else 175), name
 
 
 def test_figures_stay_whole_in_the_terminal(paying, rendered):
@@ -278,12 +281,14 @@ def test_a_sign_is_never_parted_from_its_amount(rendered):
     assert not re.search(r"[+−]₽", rendered("paying", "html", "en").split("</svg>")[-1])
 
 
-def test_the_order_of_the_page(paying, rendered):
-    tree = parser.document_fromstring(rendered("paying", "html", "en"))
+def test_the_order_of_the_page(rendered):
+    tree = parser.document_fromstring(rendered("evidence", "html", "en"))
     headings = [" ".join(heading.itertext()) for heading in tree.xpath("//h1|//h2")]
     assert headings == [
-        "Assistant", "Pays", "Key figures", "Visits by week", "Where the profit came from", "Money",
-        "By channel", "By branch", "By employee", "Can the data be trusted", "How it was computed",
+        "Assistant", "Pays", "Key figures", "Visits by week", "Two estimates, two questions", "Where the profit came from",
+        "Money", "How long until we know", "Random split of the leads", "By channel", "By branch", "By employee",
+        "The same check where nothing was launched", "If it is computed another way", "Control group",
+        "Can the data be trusted", "How it was computed",
     ]  # fmt: skip
     assert tree.xpath("//li[contains(@class, 'tile')]/h3/text()") == [
         "Leads a week", "Booking", "No-shows", "Average check", "Incremental profit", "ROI", "Payback",
@@ -299,11 +304,23 @@ def test_a_finding_in_words_and_a_check_nobody_has_put_into_words(paying):
     document = copy.deepcopy(paying)
     stages = ", ".join(f"crm.lead S{n}: {n}" for n in range(9))
     document["trust"]["findings"] = [
-        {"code": "unmapped_stages", "severity": "error", "subject": "journeys", "n": 5,
-         "detail": {"share": 0.021, "stages": stages}, "points": 4.2},
+        {
+            "code": "unmapped_stages",
+            "severity": "error",
+            "subject": "journeys",
+            "n": 5,
+            "detail": {"share": 0.021, "stages": stages},
+            "points": 4.2,
+        },
         {"code": "cats_on_keyboard", "severity": "warning", "subject": "journeys", "n": 2, "detail": {}, "points": 0.0},
-        {"code": "negative_amounts", "severity": "warning", "subject": "journeys", "n": 1, "detail": {"share": 0.0002},
-         "points": 0.0},
+        {
+            "code": "negative_amounts",
+            "severity": "warning",
+            "subject": "journeys",
+            "n": 1,
+            "detail": {"share": 0.0002},
+            "points": 0.0,
+        },
         {"code": "rights_shrunk", "severity": "warning", "subject": "deals", "n": 7, "detail": {}, "points": 0.0},
     ]
     seen = text_of(render(document, "html", "ru"))

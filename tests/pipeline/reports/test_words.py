@@ -11,6 +11,7 @@ from pipeline import checks, ladder, queries, reports
 from pipeline.reports import sentences
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, plain, words_of
+from tests.pipeline.reports.evidence_made import CANDIDATES, GUARDS
 
 FOLDER = Path(reports.__file__).parent
 ROOT = FOLDER.parent.parent
@@ -72,11 +73,23 @@ def test_every_code_of_the_engine_has_words(language):
     reasons = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"total_indicative", "total_without_control", "break_even_inside"}
     connectors = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "connectors").rglob("*.py"))
     findings = set(re.findall(r'(?:Finding|\.find)\(\s*"(\w+)"', connectors + sources)) | set(checks.names())
-    assert {"zero_inside", "margin_missing", "too_little_post", "source_appeared"} <= reasons
+    assert {"zero_inside", "margin_missing", "too_little_post"} <= reasons
     assert {"rights_shrunk", "rows_quarantined", "visits_never_closed"} <= findings
     wanted = {f"reason.{code}" for code in reasons} | {f"finding.{code}" for code in findings}
     wanted |= {f"verdict.{code}" for code in ladder.VerdictCode.__args__}
     assert {key for key in wanted if not words.has(key)} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_guard_and_every_reason_for_a_control_has_words(language):
+    words = words_of(language)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").glob("*.py"))
+    guards = {guard["code"] for guard in GUARDS} | set(re.findall(r'Guard\(\s*"(\w+)"', sources))
+    variants = ("", ".up", ".total")
+    assert {code for code in guards if not any(words.has(f"guard.{code}{variant}") for variant in variants)} == set()
+    reasons = {reason["code"] for candidate in CANDIDATES for reason in candidate["reasons"]}
+    reasons |= set(re.findall(r'ReasonFor\(\s*"(\w+)"', sources))
+    assert {code for code in reasons if not words.has(f"candidate.{code}")} == set()
 
 
 def test_every_message_a_report_asks_for_exists():

@@ -1,0 +1,53 @@
+"""A randomised hold-out that ran: both groups side by side, and whether chance really chose them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.tables import Line
+from pipeline.reports.words import plain
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What the split was and what came out; without lines: why it cannot be read yet."""
+
+    told: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def holdout(numbers: Numbers, document: Mapping[str, Json]) -> HeldOut | None:
+    """The hold-out of a document; None where none runs."""
+    found, say = document.get("holdout"), numbers.words.say
+    if not found:
+        return None
+    if "reason" in found:
+        return HeldOut((say("holdout.unread", reason=plain(found["reason"])),), ())
+    groups = {name: numbers.whole(found[name]) for name in ("n_treated", "n_held")}
+    told = [numbers.count("holdout.told", found["n_weeks"], **groups)]
+    if found["sample_ratio"]["is_mismatch"]:
+        told.append(say("holdout.mismatch"))
+    return HeldOut(tuple(told), tuple(_lines(numbers, found)))
+
+
+def _lines(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Line]:
+    say = numbers.words.say
+    for name in ("treated_rate", "held_rate"):
+        if found[name] is not None:
+            yield Line(say(f"holdout.{name}"), numbers.percent(found[name]))
+    difference, relative = found["difference"], found["relative"]
+    if difference:
+        value = numbers.points(difference["estimate"])
+        if relative:
+            value = say("both_ways", absolute=value, relative=numbers.relative(relative["estimate"]))
+        yield Line(say("holdout.difference"), value, numbers.change_interval("share", difference), is_total=True)
+    if found["extra_reached"]:
+        ends = (numbers.whole(found["extra_reached"][end], is_signed=True) for end in ("low", "high"))
+        value = numbers.whole(found["extra_reached"]["estimate"], is_signed=True)
+        yield Line(say("holdout.extra_reached"), value, numbers.interval(*ends))
+    if found["extra_revenue"]:
+        value = numbers.money(found["extra_revenue"]["estimate"], is_signed=True)
+        yield Line(say("holdout.extra_revenue"), value, numbers.money_interval(found["extra_revenue"]))
