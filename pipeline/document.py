@@ -14,20 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import llq, queries
+from pipeline import evidence, queries
 from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import penalty
 from pipeline.claims import Claim, Expected, MetricResult
-from pipeline.controls import Candidate
-from pipeline.effects import Effect, Interval
-from pipeline.holdout import HoldoutEffect
-from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
-from pipeline.panel import Panel
 from pipeline.periods import Periods, Span
-from pipeline.power import Power
-from pipeline.recording import Guard
 from pipeline.roi import MONTH_DAYS, Money
 
 SCHEMA_VERSION = 2
@@ -69,19 +62,15 @@ def document(measurement: Measurement) -> dict[str, Json]:
             else None,
         },
         "contributions": _contributions(headline) if headline else [],
-        "guards": [_guard(guard) for guard in measurement.guards],
-        "control": _control(measurement),
-        "control_candidates": [_candidate(measurement, candidate) for candidate in measurement.candidates],
-        "looks": _looks(headline),
-        "power": _power(measurement.power),
-        "placebo": _placebo(measurement.placebo),
-        "sensitivity": [
-            {"code": one.code, "figures": dict(one.figures), "relative": _interval(one.relative), "profit": _interval(one.profit),
-             "roi": _interval(one.roi)}
-            for one in measurement.sensitivity
-        ],
-        "panel": _panel(measurement.panel),
-        "holdout": _holdout(measurement.holdout),
+        "guards": [evidence.guard(guard) for guard in measurement.guards],
+        "control": evidence.control(measurement),
+        "control_candidates": [evidence.candidate(measurement, candidate) for candidate in measurement.candidates],
+        "looks": evidence.looks(headline),
+        "power": evidence.power(measurement.power),
+        "placebo": evidence.placebo(measurement.placebo),
+        "sensitivity": [evidence.variation(one) for one in measurement.sensitivity],
+        "panel": evidence.panel(measurement.panel),
+        "holdout": evidence.holdout(measurement.holdout),
         "verdict": {
             "code": measurement.verdict.code,
             "reason": {"code": measurement.verdict.reason.code, "figures": dict(measurement.verdict.reason.figures)},
@@ -90,7 +79,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
             "score": measurement.trust_score,
             "findings": [_finding(measurement, n) for n in range(len(measurement.findings))],
         },
-        "priors": _priors(measurement),
+        "priors": evidence.priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},
         "provenance": _provenance(measurement),
     }
@@ -146,138 +135,6 @@ def _figure(figure: Figure | None, *, has_weeks: bool = True) -> Json:
     return {"value": figure.value, **figure.sums} if has_weeks else dict.fromkeys(("value", *figure.sums))
 
 
-def _interval(interval: Interval | None) -> Json:
-    return None if interval is None else {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-
-
-def _effect(effect: Effect | None) -> Json:
-    if effect is None:
-        return None
-    return {
-        **_interval(effect.interval),
-        "relative": _interval(effect.relative),
-        "null": _interval(effect.null),
-        "observed": effect.observed,
-        "counterfactual": effect.counterfactual,
-        "detectable": effect.detectable,
-        "p_value": effect.p_value,
-        "n_pre_weeks": effect.n_pre_weeks,
-        "n_post_weeks": effect.n_post_weeks,
-        "widening": effect.widening,
-    }
-
-
-def _guard(guard: Guard) -> Json:
-    return {"code": guard.code, "claim": guard.claim, "action": guard.action, "figures": dict(guard.figures)}
-
-
-def _control(measurement: Measurement) -> Json:
-    control = measurement.control
-    if control is None:
-        return None
-    return {
-        "dimension": control.dimension,
-        "keys": list(control.keys),
-        "method": "llq_ratio",
-        "n_pre_weeks": control.n_pre_weeks,
-        "leads_a_month": control.leads_a_month,
-        "own_noise": control.own_noise,
-        "is_weak": control.is_weak,
-        "per_week": control.leads,
-    }
-
-
-def _candidate(measurement: Measurement, candidate: Candidate) -> Json:
-    used = measurement.control
-    return {
-        "dimension": candidate.dimension,
-        "key": candidate.key,
-        "is_fit": candidate.is_fit,
-        "is_used": used is not None and used.dimension == candidate.dimension and candidate.key in used.keys,
-        "reasons": [{"code": one.code, "is_for": one.is_for, "figures": dict(one.figures)} for one in candidate.reasons],
-    }
-
-
-def _looks(claim: Claim | None) -> Json:
-    if claim is None:
-        return None
-    looks = claim.looks
-    return {
-        "n_looks": looks.n_looks,
-        "level": looks.level,
-        "benefit_month": _interval(looks.benefit_month),
-        "relative": _interval(looks.relative),
-    }
-
-
-def _power(power: Power | None) -> Json:
-    if power is None:
-        return None
-    return {
-        "detectable": power.detectable,
-        "break_even_relative": power.break_even_relative,
-        "curve": [asdict(point) for point in power.curve],
-        "more_weeks": power.more_weeks,
-        "best_way": power.best_way,
-    }
-
-
-def _placebo(panel: PlaceboPanel | None) -> Json:
-    if panel is None:
-        return None
-    return {
-        "figure": "visit_conversion",
-        "n_post_weeks": panel.n_post_weeks,
-        "points": [asdict(point) for point in panel.points],
-        "n": len(panel.points),
-        "n_alarms": panel.n_alarms,
-    }
-
-
-def _panel(panel: Panel | None) -> Json:
-    if panel is None:
-        return None
-    return {
-        "dimension": panel.dimension,
-        "treated": list(panel.treated),
-        "n_donors": len(panel.donors),
-        "start": panel.start,
-        "end": panel.end,
-        "effects": [
-            {
-                "method": effect.method,
-                "att": effect.att,
-                "total": effect.total,
-                "interval": _interval(effect.interval),
-                "relative": effect.relative,
-                "relative_interval": _interval(effect.relative_interval),
-                "p_value": effect.p_value,
-                "inference": effect.inference.code,
-                "can_prove": effect.inference.can_prove,
-            }
-            for effect in panel.effects
-        ],
-    }
-
-
-def _holdout(found: HoldoutEffect | str | None) -> Json:
-    if found is None or isinstance(found, str):
-        return None if found is None else {"reason": found}
-    return {
-        "n_treated": found.n_treated,
-        "n_held": found.n_held,
-        "n_weeks": found.n_weeks,
-        "treated_rate": found.treated_rate,
-        "held_rate": found.held_rate,
-        "difference": _interval(found.difference),
-        "relative": _interval(found.relative),
-        "extra_reached": _interval(found.extra_reached),
-        "extra_revenue": _interval(found.extra_revenue),
-        "p_value": found.p_value,
-        "sample_ratio": {**asdict(found.ratio), "is_mismatch": found.ratio.is_mismatch},
-    }
-
-
 def _metric(measurement: Measurement, name: str, result: MetricResult) -> Json:
     """Both sides, the effect with its method, and the weekly sums."""
     effect = result.effect
@@ -287,7 +144,7 @@ def _metric(measurement: Measurement, name: str, result: MetricResult) -> Json:
     return {
         "pre": _figure(result.pre),
         "post": _figure(result.post, has_weeks=bool(periods.post_weeks)),
-        "effect": _effect(effect),
+        "effect": evidence.effect_values(effect),
         "method": effect.method if effect else None,
         "a_week": _a_week(periods, result),
         "unit": result.cells.query.unit,
@@ -366,31 +223,12 @@ def _claim(measurement: Measurement, claim: Claim) -> Json:
     effect = claim.effect
     return {
         "is_indicative": effect.is_indicative,
-        "visits": _effect(effect.visits),
-        "revenue": _effect(effect.revenue),
-        "profit": _effect(effect.profit),
-        "factors": {name: _factor(measurement, name, factor) for name, factor in effect.factors.items()},
+        "visits": evidence.effect_values(effect.visits),
+        "revenue": evidence.effect_values(effect.revenue),
+        "profit": evidence.effect_values(effect.profit),
+        "factors": {name: evidence.factor(measurement, name, factor) for name, factor in effect.factors.items()},
         "money": _money(measurement, claim),
     }
-
-
-def _factor(measurement: Measurement, name: str, effect: Effect | None) -> Json:
-    """A factor's effect, with what its sister series taught."""
-    past = measurement.pasts.get(name)
-    if effect is None or past is None:
-        return _effect(effect)
-    return {**_effect(effect), "past": {"evidence": past.evidence, "squares": past.squares, "n": past.n}}
-
-
-def _priors(measurement: Measurement) -> Json:
-    """Prior weights and scales of each temperament by kind of series, calm first."""
-    n_pre, total = len(measurement.periods.pre_weeks), measurement.rung.total
-    rows: list[Json] = []
-    for mode in (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK):
-        season = total.season if mode is llq.TOTAL and total is not None else 0.0
-        for temper, weight in zip(mode.tempers(season), mode.prior(n_pre), strict=True):
-            rows.append({"mode": mode.name, "temper": len(rows) % 3 + 1, "weight": float(weight), **temper._asdict()})
-    return rows
 
 
 def _money(measurement: Measurement, claim: Claim | None) -> Json:
@@ -401,25 +239,25 @@ def _money(measurement: Measurement, claim: Claim | None) -> Json:
     has_margin = measurement.launch.margin is not None
     payback = money.payback if has_margin else None
     return {
-        "incremental_revenue": _interval(money.incremental_revenue),
-        "incremental_profit": _interval(money.incremental_profit),
+        "incremental_revenue": evidence.interval(money.incremental_revenue),
+        "incremental_profit": evidence.interval(money.incremental_profit),
         "saved_hours": money.saved,
         "is_saved_cash": money.is_saved_cash,
-        "benefit": _interval(money.benefit) if has_margin else None,
+        "benefit": evidence.interval(money.benefit) if has_margin else None,
         "cost": money.cost,
-        "net": _interval(money.net) if has_margin else None,
-        "npv": _interval(money.npv) if has_margin else None,
-        "irr": _interval(money.irr) if has_margin else None,
+        "net": evidence.interval(money.net) if has_margin else None,
+        "npv": evidence.interval(money.npv) if has_margin else None,
+        "irr": evidence.interval(money.irr) if has_margin else None,
         "p_irr_undefined": money.p_irr_undefined if has_margin else None,
         "discount_rate": money.discount_rate,
         "horizon_months": HORIZON_MONTHS,
-        "roi": _interval(money.roi) if has_margin else None,
+        "roi": evidence.interval(money.roi) if has_margin else None,
         "payback_months": None if payback is None else {"estimate": payback.median, "low": payback.low, "high": payback.high},
         "p_never_pays_back": None if payback is None else payback.p_never,
         "break_even_margin": money.break_even_margin,
         "break_even_effect": money.break_even_effect,
         "break_even_monthly": money.break_even_monthly,
-        "monthly_benefit": _interval(money.monthly_benefit) if has_margin else None,
+        "monthly_benefit": evidence.interval(money.monthly_benefit) if has_margin else None,
         "monthly_cost": money.monthly_cost,
         "one_off_cost": money.one_off_cost,
         "margin": money.margin,
@@ -448,10 +286,10 @@ def _contributions(claim: Claim) -> Json:
     """What each factor, channel and branch brought; the estimates of a dimension sum to the profit (revenue without a margin) of
     the claim, those of the factors to its benefit."""
     rows: list[Json] = [
-        {"dimension": "factor", "key": part.factor, **_interval(part.amount)} for part in claim.money.contributions
+        {"dimension": "factor", "key": part.factor, **evidence.interval(part.amount)} for part in claim.money.contributions
     ]
     for dimension, parts in claim.segments.items():
-        rows += [{"dimension": dimension, "key": key, **_interval(amount)} for key, amount in parts.items()]
+        rows += [{"dimension": dimension, "key": key, **evidence.interval(amount)} for key, amount in parts.items()]
     return rows
 
 

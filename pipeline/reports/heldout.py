@@ -1,4 +1,4 @@
-"""A randomised hold-out that ran: both groups side by side, and whether chance really chose them."""
+"""Comparisons with others at the same time: a randomised hold-out that ran, and units that the launch did not touch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,3 +51,24 @@ def _lines(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Line]:
     if found["extra_revenue"]:
         value = numbers.money(found["extra_revenue"]["estimate"], is_signed=True)
         yield Line(say("holdout.extra_revenue"), value, numbers.money_interval(found["extra_revenue"]))
+
+
+def panel(numbers: Numbers, document: Mapping[str, Json]) -> HeldOut | None:
+    """Leads a day of the scope's own units against untouched ones, by each method; None where there are not enough of them."""
+    found, say = document.get("panel"), numbers.words.say
+    if not found:
+        return None
+    dimension = say(f"dimension.{found['dimension']}")
+    told = [say("panel.told", dimension=dimension, n_donors=numbers.whole(found["n_donors"]),
+                treated=", ".join(plain(one) for one in found["treated"]))]
+    if not all(effect["can_prove"] for effect in found["effects"]):
+        told.append(say("panel.cannot_prove", n_donors=numbers.whole(found["n_donors"])))
+    return HeldOut(tuple(told), tuple(_panel_line(numbers, effect) for effect in found["effects"]))
+
+
+def _panel_line(numbers: Numbers, effect: Mapping[str, Json]) -> Line:
+    say, within = numbers.words.say, effect["relative_interval"]
+    ends = None if within is None else numbers.interval(numbers.relative(within["low"]), numbers.relative(within["high"]))
+    value = numbers.decimal(effect["att"], is_signed=True) if effect["relative"] is None else numbers.relative(effect["relative"])
+    chance = None if effect["p_value"] is None else say("panel.p", p=numbers.decimal(effect["p_value"], digits=2))
+    return Line(say(f"control.method.{effect['method']}"), value, ends, chance)

@@ -13,7 +13,7 @@ from pipeline.reports import doubts, evidence, sentences, tables, tiles
 from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
-from pipeline.reports.heldout import HeldOut, holdout
+from pipeline.reports.heldout import HeldOut, holdout, panel
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.tables import Line, Part, Table
 from pipeline.reports.tiles import Tile
@@ -68,6 +68,7 @@ class Page:
     claims: tuple[ClaimCard, ...]
     waiting: Waiting | None
     holdout: HeldOut | None
+    panel: HeldOut | None
     placebo: Placebo | None
     sensitivity: Sensitivity | None
     control: Control | None
@@ -108,6 +109,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         claims=evidence.claim_cards(numbers, document),
         waiting=doubts.waiting(numbers, document),
         holdout=holdout(numbers, document),
+        panel=panel(numbers, document),
         placebo=evidence.placebo(numbers, document),
         sensitivity=evidence.sensitivity(numbers, document),
         control=evidence.control(numbers, document),

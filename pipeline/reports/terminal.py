@@ -121,12 +121,13 @@ def _waiting(console: Console, page: Page) -> None:
 
 
 def _holdout(console: Console, page: Page) -> None:
-    if page.holdout is None:
-        return
-    _title(console, page.numbers.words.say("section.holdout"))
-    for sentence in page.holdout.told:
-        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
-    _lines(console, page.holdout.lines, indent=2)
+    for found, title in ((page.holdout, "section.holdout"), (page.panel, "section.panel")):
+        if found is None:
+            continue
+        _title(console, page.numbers.words.say(title))
+        for sentence in found.told:
+            console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+        _lines(console, found.lines, indent=2)
 
 
 def _evidence(console: Console, page: Page) -> None:

@@ -9,7 +9,7 @@ from pipeline.cashflow import monthly_flows, npv
 
 Document = dict[str, Any]
 N_PLACEBO = 40
-KEYS = ("guards", "control", "control_candidates", "looks", "power", "placebo", "sensitivity", "holdout")
+KEYS = ("guards", "control", "control_candidates", "looks", "power", "placebo", "sensitivity", "holdout", "panel")
 
 # One guard of every code with all its figures.
 GUARDS: tuple[dict[str, Any], ...] = (
@@ -95,6 +95,13 @@ def with_evidence(document: Document) -> Document:
                     "difference": interval(0.14, 0.07, 0.2), "relative": interval(0.424, 0.19, 0.7),
                     "extra_reached": interval(57.7, 29.0, 82.0), "extra_revenue": interval(91_000.0, 40_000.0, 142_000.0),
                     "p_value": 0.00004, "sample_ratio": {"p_value": 0.6, "is_mismatch": False}},
+        "panel": {"dimension": "branch", "treated": ["Север", "<b>Юг</b>"], "n_donors": 12,
+                  "start": "2026-01-05", "end": "2026-09-01",
+                  "effects": [{"method": "synthetic_control", "att": 3.2, "total": 96.0, "interval": None, "relative": 0.054,
+                               "relative_interval": None, "p_value": 0.26, "inference": "placebo_in_space", "can_prove": False},
+                              {"method": "synthetic_did", "att": 4.7, "total": 142.0, "interval": interval(4.7, -2.0, 11.0),
+                               "relative": 0.085, "relative_interval": interval(0.085, -0.03, 0.2), "p_value": 0.41,
+                               "inference": "placebo_variance", "can_prove": False}]},
     }  # fmt: skip
     return changed
 
@@ -162,7 +169,7 @@ def empty(document: Document) -> Document:
     """Every key there and nothing in it, as a refused launch has it."""
     changed = with_evidence(document)
     changed |= {"guards": [], "control_candidates": [], "sensitivity": []}
-    changed |= dict.fromkeys(("control", "looks", "power", "placebo", "holdout"))
+    changed |= dict.fromkeys(("control", "looks", "power", "placebo", "holdout", "panel"))
     for money in (changed["money"], *(claim["money"] for claim in changed["claims"].values())):
         money |= {"npv": None, "irr": None}
     return changed

@@ -296,6 +296,17 @@ def test_a_hold_out_is_shown_with_both_groups(documents, rendered):
     assert (held.told, held.lines) == (("The random split cannot be read yet: the held-out group has no leads yet",), ())
 
 
+def test_a_panel_is_a_check_beside_the_claims_and_says_when_it_cannot_prove(rendered):
+    for kind in ("html", "terminal"):
+        seen = seen_in(rendered("evidence", kind, "ru"), kind)
+        assert "Сравнение с остальными по дням" in seen
+        assert "По 12 сравнениям ничего нельзя доказать на уровне 5 %" in seen
+        assert "+5,4 %" in seen
+        assert "p = 0,26" in seen
+        assert "от −3,0 до +20 %" in seen
+    assert "<b>Юг</b>" not in rendered("evidence", "html", "ru")
+
+
 def test_no_control_is_said(documents):
     document = copy.deepcopy(documents["evidence"])
     document["control"] = None

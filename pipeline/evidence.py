@@ -1,0 +1,179 @@
+"""What stands behind a claim, as JSON values: effects, guards, controls, looks, placebo launches, comparisons, priors."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline import llq
+from pipeline.claims import Claim
+from pipeline.controls import Candidate
+from pipeline.effects import Effect, Interval
+from pipeline.holdout import HoldoutEffect
+from pipeline.looks import PlaceboPanel
+from pipeline.measurement import Measurement
+from pipeline.panel import Panel
+from pipeline.power import Power
+from pipeline.recording import Guard
+from pipeline.sensitivity import Variation
+
+Json = Any  # a JSON value
+
+
+def interval(found: Interval | None) -> Json:
+    return None if found is None else {"estimate": found.estimate, "low": found.low, "high": found.high}
+
+
+def effect_values(effect: Effect | None) -> Json:
+    if effect is None:
+        return None
+    return {
+        **interval(effect.interval),
+        "relative": interval(effect.relative),
+        "null": interval(effect.null),
+        "observed": effect.observed,
+        "counterfactual": effect.counterfactual,
+        "detectable": effect.detectable,
+        "p_value": effect.p_value,
+        "n_pre_weeks": effect.n_pre_weeks,
+        "n_post_weeks": effect.n_post_weeks,
+        "widening": effect.widening,
+    }
+
+
+def guard(guard: Guard) -> Json:
+    return {"code": guard.code, "claim": guard.claim, "action": guard.action, "figures": dict(guard.figures)}
+
+
+def control(measurement: Measurement) -> Json:
+    control = measurement.control
+    if control is None:
+        return None
+    return {
+        "dimension": control.dimension,
+        "keys": list(control.keys),
+        "method": "llq_ratio",
+        "n_pre_weeks": control.n_pre_weeks,
+        "leads_a_month": control.leads_a_month,
+        "own_noise": control.own_noise,
+        "is_weak": control.is_weak,
+        "per_week": control.leads,
+    }
+
+
+def candidate(measurement: Measurement, candidate: Candidate) -> Json:
+    used = measurement.control
+    return {
+        "dimension": candidate.dimension,
+        "key": candidate.key,
+        "is_fit": candidate.is_fit,
+        "is_used": used is not None and used.dimension == candidate.dimension and candidate.key in used.keys,
+        "reasons": [{"code": one.code, "is_for": one.is_for, "figures": dict(one.figures)} for one in candidate.reasons],
+    }
+
+
+def looks(claim: Claim | None) -> Json:
+    if claim is None:
+        return None
+    looks = claim.looks
+    return {
+        "n_looks": looks.n_looks,
+        "level": looks.level,
+        "benefit_month": interval(looks.benefit_month),
+        "relative": interval(looks.relative),
+    }
+
+
+def power(power: Power | None) -> Json:
+    if power is None:
+        return None
+    return {
+        "detectable": power.detectable,
+        "break_even_relative": power.break_even_relative,
+        "curve": [asdict(point) for point in power.curve],
+        "more_weeks": power.more_weeks,
+        "best_way": power.best_way,
+    }
+
+
+def placebo(panel: PlaceboPanel | None) -> Json:
+    if panel is None:
+        return None
+    return {
+        "figure": "visit_conversion",
+        "n_post_weeks": panel.n_post_weeks,
+        "points": [asdict(point) for point in panel.points],
+        "n": len(panel.points),
+        "n_alarms": panel.n_alarms,
+    }
+
+
+def panel(panel: Panel | None) -> Json:
+    if panel is None:
+        return None
+    return {
+        "dimension": panel.dimension,
+        "treated": list(panel.treated),
+        "n_donors": len(panel.donors),
+        "start": panel.start,
+        "end": panel.end,
+        "effects": [
+            {
+                "method": effect.method,
+                "att": effect.att,
+                "total": effect.total,
+                "interval": interval(effect.interval),
+                "relative": effect.relative,
+                "relative_interval": interval(effect.relative_interval),
+                "p_value": effect.p_value,
+                "inference": effect.inference.code,
+                "can_prove": effect.inference.can_prove,
+            }
+            for effect in panel.effects
+        ],
+    }
+
+
+def variation(one: Variation) -> Json:
+    return {
+        "code": one.code,
+        "figures": dict(one.figures),
+        "relative": interval(one.relative),
+        "profit": interval(one.profit),
+        "roi": interval(one.roi),
+    }
+
+
+def holdout(found: HoldoutEffect | str | None) -> Json:
+    if found is None or isinstance(found, str):
+        return None if found is None else {"reason": found}
+    return {
+        "n_treated": found.n_treated,
+        "n_held": found.n_held,
+        "n_weeks": found.n_weeks,
+        "treated_rate": found.treated_rate,
+        "held_rate": found.held_rate,
+        "difference": interval(found.difference),
+        "relative": interval(found.relative),
+        "extra_reached": interval(found.extra_reached),
+        "extra_revenue": interval(found.extra_revenue),
+        "p_value": found.p_value,
+        "sample_ratio": {**asdict(found.ratio), "is_mismatch": found.ratio.is_mismatch},
+    }
+
+
+def factor(measurement: Measurement, name: str, effect: Effect | None) -> Json:
+    """A factor's effect, with what its sister series taught."""
+    past = measurement.pasts.get(name)
+    if effect is None or past is None:
+        return effect_values(effect)
+    return {**effect_values(effect), "past": {"evidence": past.evidence, "squares": past.squares, "n": past.n}}
+
+
+def priors(measurement: Measurement) -> Json:
+    """Prior weights and scales of each temperament by kind of series, calm first."""
+    n_pre, total = len(measurement.periods.pre_weeks), measurement.rung.total
+    rows: list[Json] = []
+    for mode in (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK):
+        season = total.season if mode is llq.TOTAL and total is not None else 0.0
+        for temper, weight in zip(mode.tempers(season), mode.prior(n_pre), strict=True):
+            rows.append({"mode": mode.name, "temper": len(rows) % 3 + 1, "weight": float(weight), **temper._asdict()})
+    return rows
