@@ -110,8 +110,9 @@ def outlook(
     def again(funnel: Funnel, weeks: Weeks, margin: float | None, factor: float) -> tuple[ProcessEffect, Money] | None:
         if funnel is ground.funnel and weeks is ground.weeks and factor == 1.0 and margin is not None:
             return ground.money(name, at_margin(claim.effect, margin))
-        same_length = funnel.leads.size == ground.funnel.leads.size
-        return ground.claim(name, funnel, weeks, margin, factor) if same_length or ground.control is None else None
+        # Under a longer horizon the series ends earlier than the control's.
+        fits = name == "process" or ground.control is None or funnel.leads.size == ground.funnel.leads.size
+        return ground.claim(name, funnel, weeks, margin, factor) if fits else None
 
     choices = Choices(ground.funnel, ground.weeks, ground.launch.margin, season is not None, parts, horizons)
     return Outlook(found, run_sensitivity(choices, (claim.effect, claim.money), again))
