@@ -1,8 +1,8 @@
 """Reading a report every Monday: the wider interval that a verdict is read from, and pretended launches beside the real one.
 
 Whoever looks every week and stops at the first "proven" gives chance 49 tries a year. The verdict is therefore read from an
-interval of 98 % instead of 95: over a year of Mondays on launches that changed nothing, at most 5 % ever show a false
-"proven" (docs/validation.md, table "one year of weekly looks"). The looks of a year are nearly the same data again and again,
+interval of 98 % instead of 95, so that over a year of Mondays on launches that changed nothing about 5 % at most ever show a
+false "proven" (docs/validation.md, table "A year of weekly looks"). The looks of a year are nearly the same data again and again,
 which is why one constant is enough.
 """
 
