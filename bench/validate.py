@@ -1,6 +1,7 @@
 """Do the intervals mean what they say? Simulated launches with a known truth, real series without a launch, other methods beside.
 
-    make validate                                   everything, about 20 minutes on two cores; writes docs/validation.md
+    make validate                                   everything, about an hour on two cores; writes docs/validation.md
+    python -m bench.validate --launches 200         half an hour; writes the page too
     python -m bench.validate --launches 40          a quick look at everything (prints only)
     python -m bench.validate --only looks,season    groups or scenarios whose name contains a word (prints only)
     python -m bench.validate --only real --panel FILE.csv     placebo launches on another series (columns week, unit, n, reached)
@@ -59,6 +60,7 @@ GROUPS: dict[str, Group] = {
 }
 ORDER = ("claims", "looks", "late", "money", "real")
 N_LAUNCHES = 400
+WORTH_WRITING = 200  # fewer launches say too little for a page that others read
 BATCH = 25
 PAGE = ROOT / "docs" / "validation.md"
 Results = dict[str, dict[str, dict[str, FloatArray]]]
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     texts |= {name: section.markdown() for name, section in sections.items()}
     texts["weak"] = weak_spots(list(sections.values()))
     print("\n\n".join(texts.values()))
-    if asked.launches >= N_LAUNCHES and not words and not asked.panel:
+    if asked.launches >= WORTH_WRITING and not words and not asked.panel:
         replaced(PAGE, texts.items())
         print(f"\nwritten to {PAGE.relative_to(ROOT)}", file=sys.stderr)
     return int(any(miss.cell.status == "fail" for section in sections.values() for miss in section.misses()))
@@ -166,7 +168,8 @@ def _tables(group: str, results: Mapping[str, Cells]) -> list[Section]:
 
 def _provenance(n_launches: int, n_workers: int, minutes: float) -> str:
     return (
-        f"`make validate`: {n_launches} launches a cell, {n_workers} workers on {os.cpu_count()} cores, {minutes:.0f} minutes; "
+        f"`python -m bench.validate --launches {n_launches}`: {n_launches} launches a cell, {n_workers} workers on "
+        f"{os.cpu_count()} cores, {minutes:.0f} minutes; "
         f"{platform.system()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}. "
         f"Seeds: the CRC-32 of \"group/cell\" and the number of the batch of {BATCH}.\n\n"
         "A figure is a share in % ± its Monte-Carlo standard error. ✗ missed its target, ~ lies outside it by less than two "
