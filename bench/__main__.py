@@ -9,6 +9,7 @@ from bench.portal import ROOT
 ALL = (
     ("bench.startup",),
     ("bench.metrics",),
+    ("bench.measure",),
     ("bench.warehouse",),
     ("bench.nightly",),
     ("bench.kill",),

@@ -10,19 +10,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from bench.simulator import Launches
 from pipeline import ladder
-from pipeline.effects import Effect, Funnel, ProcessEffect, process_effect, rate_effect, total_claim, total_effect
+from pipeline.effects import Effect, Funnel, ProcessEffect, effect_of, process_effect, rate_effect, total_claim, total_effect
 from pipeline.guards import control_shock, strong_growth
 from pipeline.ladder import Facts, Rung
-from pipeline.llq import RATE, TOTAL, learn
+from pipeline.llq import CONTROL, RATE, TOTAL, learn, llq
 from pipeline.looks import LOOKS_LEVEL
 from pipeline.periods import Periods, choose_horizon, split_periods
+from pipeline.prediction import table_of
 from pipeline.recording import Guard, Recorded, recording_guards, standardised
 from pipeline.roi import Costs, Money, compute_money
-from pipeline.weekly import FloatArray, WeeklyCounts, WeeklyRate, Weeks
+from pipeline.weekly import FloatArray, WeeklyCounts, WeeklyRate, WeeklyRatio, Weeks
 
-# False until the total claim can be made against an untreated control: its cells are left out then.
-HAS_CONTROL = True
+# The calm temperament alone, as the notes had it.
+SKETCH_TOTAL, SKETCH_CONTROL = (replace(mode, restless=(), can_be_faint=False) for mode in (TOTAL, CONTROL))
+SKETCH_SEASON = 0.15
 # Leads and booked leads a week, by source.
 Sources = Mapping[str, tuple[FloatArray, FloatArray]]
 
@@ -60,10 +63,29 @@ def total(funnel: Funnel, weeks: Weeks, *, control: FloatArray | None = None, ma
         season, is_indicative = 0.0, False
     else:
         weeks = replace(weeks, max_post=rung.total.max_post_weeks)
-        found = _withholding([strong_growth(leads, weeks, season)])
+        found = _withholding([strong_growth(leads, weeks, season, WeeklyRate(funnel.visited, funnel.leads))])
     if found is not None:
         return Told(None, found.code)
     return Told(total_claim(funnel, weeks, season=season, is_indicative=is_indicative, margin=margin, control=control))
+
+
+def sketch(launches: Launches, at: int) -> Effect | None:
+    """The total claim on visits as the notes the project started from had it: one temperament, no widening, season .15 below
+    a year. What the product must be compared with on the same launches."""
+    weeks = launches.weeks(at)
+    rung = _rung(launches.visited[at], weeks)
+    if rung.total is None:
+        return None
+    visits = launches.visited[at]
+    if launches.control is None:
+        season = SKETCH_SEASON if rung.total.code == "R4" else rung.total.season
+        weeks, mode = replace(weeks, max_post=rung.total.max_post_weeks), SKETCH_TOTAL
+        found = llq(WeeklyCounts(visits), weeks, mode, season)
+    else:
+        found = llq(WeeklyRatio(visits, launches.control[at]), weeks, SKETCH_CONTROL)
+    middle = found.mean  # the widening is taken back
+    means, sds = middle + (found.means - middle) / found.widening, found.sds / found.widening
+    return effect_of(replace(found, means=means, sds=sds, table=table_of(found.weights, means, sds)))
 
 
 def rate_told(rate: WeeklyRate, weeks: Weeks, sisters: Iterable[WeeklyRate]) -> Effect | None:

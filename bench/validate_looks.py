@@ -20,32 +20,30 @@ NEVER = -1.0
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One claim on one kind of business, read every Monday; `one_in` thins out the launches of the slow ones."""
+    """One claim on one kind of business, read every Monday."""
 
     name: str
     business: Business
     n_pre: int
     claim: str = "process"
-    one_in: int = 2
 
 
 WATCHED = (
     Watched("process, 200 a month, 8 weeks before", Business(leads_a_month=200), 8),
-    Watched("process, 1 500 a month, 26 weeks before", Business(), 26, one_in=1),
+    Watched("process, 1 500 a month, 26 weeks before", Business(), 26),
     Watched("control, 1 500 a month, 26 weeks before", Business(season=0.2, growth=0.01, control=1.0), 26, "control"),
     Watched("total, 1 500 a month, 104 weeks before, season", Business(season=0.2), 104, "total"),
 )
 
 
 def keys() -> list[str]:
-    """One a kind of business; the control waits for its claim."""
-    return [watched.name for watched in WATCHED if watched.claim != "control" or product.HAS_CONTROL]
+    """One a kind of business."""
+    return [watched.name for watched in WATCHED]
 
 
 def run(key: str, n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Which look was the first false proof, and whether the last look alone was one."""
     watched = next(watched for watched in WATCHED if watched.name == key)
-    n = -(-n // watched.one_in)
     launches = simulate(watched.business, n, watched.n_pre, YEAR_LOOKS, Lift(), rng)
     rows = []
     for at in range(n):

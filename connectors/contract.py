@@ -204,7 +204,11 @@ class Surroundings:
 
 
 class Connector:
-    """Base of API connectors: subclass it, set `OPTIONS`, and answer the questions below. Everything here is pure."""
+    """Base of API connectors: subclass it, set `OPTIONS`, and answer the questions below. Everything here is pure.
+
+    A question without an answer raises NotImplementedError when it is asked. Which are asked follows from `limits` and the
+    streams (packing, deletions): no class has to answer what nobody will ask it.
+    """
 
     OPTIONS: ClassVar[type]  # a frozen dataclass: the keys allowed in [sources.NAME]; annotate secrets as Secret
 

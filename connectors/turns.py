@@ -1,5 +1,6 @@
 """Pieces of work that share requests: a `Chain` walks a key range page by page, `Questions` are calls of their own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,7 +34,7 @@ class Settled:
     turns: list["Turn"] = field(default_factory=list)
 
 
-class Turn:
+class Turn(ABC):
     """Some calls of one method that travel in one request. A turn is in at most one request at a time."""
 
     method: str
@@ -41,17 +42,17 @@ class Turn:
     n_failures = 0  # in a row, without progress
     not_before = float("-inf")  # monotonic time
 
+    @abstractmethod
     def size(self, room: int) -> int:
         """How many calls it makes when `room` are free (at least 1)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def calls(self, names: Sequence[str]) -> list[Call]:
         """The calls for these names, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settle(self, replies: Sequence[Reply]) -> Settled:
         """Take the replies in the order of the calls. Raises PayloadError."""
-        raise NotImplementedError
 
 
 class Chain(Turn):

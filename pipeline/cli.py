@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import click
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
+from pipeline.options import FORMATS, as_of_option, format_option, json_option, language_option
 
 if TYPE_CHECKING:
     from connectors.contract import Progress
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pipeline.run import NightReport
     from pipeline.settings import Settings
 
-FORMATS = ("html", "terminal", "json")
 
 
 @dataclass(slots=True)
@@ -81,31 +81,6 @@ def _explain(error: PipelineError | SourceError, invocation: Invocation) -> int:
     if error.hint:
         click.echo(f"  -> {mask(error.hint, invocation.secrets)}", err=True)
     return exit_code(error)
-
-
-class _AsOf(click.ParamType[Any]):
-    """A date, or an exact UTC time stamp as a snapshot's `seen_until` shows it."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, invocation: click.Context | None) -> date | datetime:
-        if isinstance(value, date):
-            return value
-        try:
-            if len(value) == 10:
-                return date.fromisoformat(value)
-            moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        except ValueError:
-            self.fail(f"{value!r} is neither a date like 2026-11-16 nor a UTC time like 2026-11-16T03:00:00", param, invocation)
-
-
-as_of_option = click.option("--as-of", type=_AsOf(), help="Report as known on this date (default: today), or at this UTC time.")
-json_option = click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
-format_option = click.option(
-    "--format", "formats", default="html", show_default=True, help=f"One or more of {', '.join(FORMATS)}."
-)
-language_option = click.option("--lang", "language", type=click.Choice(("ru", "en")), help="Language (default: the business's).")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -320,11 +295,10 @@ def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, languag
 def sql(name: str | None, dialect: str) -> None:
     """The exact SQL behind a figure; without NAME the list of queries."""
     from pipeline import queries
-
     if name:
         click.echo(_query(name).sql(dialect))
         return
-    for known in _query_names():
+    for known in queries.every_name():
         click.echo(f"{known:32} {queries.load(known).title}")
 
 
@@ -364,18 +338,12 @@ def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:
     return answer
 
 
-def _query_names() -> list[str]:
-    from pipeline import queries
-
-    return [*queries.names(), *queries.names("metrics"), *queries.names("checks")]
-
-
 def _query(name: str) -> "Query":
     """By full name (`metrics/show_rate`) or by the last part of it."""
     from pipeline import queries
     from pipeline.strict import nearest
 
-    known = _query_names()
+    known = queries.every_name()
     fits = [full for full in known if name in (full, full.rpartition("/")[2])]
     if not fits:
         short = [full.rpartition("/")[2] for full in known]

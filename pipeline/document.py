@@ -338,6 +338,6 @@ def _version() -> str:
 def _sql_hash() -> str:
     """SHA-256 (16 hex digits) of every query a measurement runs."""
     digest = hashlib.sha256()
-    for name in [*queries.names(), *queries.names("metrics"), *queries.names("checks")]:
+    for name in queries.every_name():
         digest.update(f"{name}\n{queries.load(name).text}\n".encode())
     return digest.hexdigest()[:16]

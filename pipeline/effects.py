@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pipeline.llq import CHECK, CONTROL, RATE, TOTAL, Past, Prediction, llq
+from pipeline.llq import CHECK, CONTROL, RATE, TOTAL, Past, llq
+from pipeline.prediction import Prediction
 from pipeline.shapley import split_product
 from pipeline.weekly import FloatArray, IndexArray, WeeklyCheck, WeeklyCounts, WeeklyRate, WeeklyRatio, Weeks, checked
 
@@ -194,7 +195,7 @@ def effect_of(prediction: Prediction) -> Effect:
     if np.isnan(prediction.observed):
         raise ValueError("nobody in the post period: there is nothing to compare; wait for mature leads")
     below = prediction.cdf(prediction.observed)
-    effect = _effect(prediction.observed, prediction.quantile(LEVELS), 2 * min(below, 1 - below), prediction.mode.name,
+    effect = _effect(prediction.observed, prediction.quantile(LEVELS), 2 * min(below, 1 - below), prediction.method,
                      prediction.season, prediction.n_pre_weeks, prediction.n_post_weeks)
     return replace(effect, widening=prediction.widening)
 

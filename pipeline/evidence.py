@@ -7,7 +7,7 @@ from pipeline import llq
 from pipeline.claims import Claim
 from pipeline.controls import Candidate
 from pipeline.effects import Effect, Interval
-from pipeline.holdout import HoldoutEffect
+from pipeline.holdout import HoldoutEffect, TooFewLeads
 from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
 from pipeline.panel import Panel
@@ -142,9 +142,11 @@ def variation(one: Variation) -> Json:
     }
 
 
-def holdout(found: HoldoutEffect | str | None) -> Json:
-    if found is None or isinstance(found, str):
-        return None if found is None else {"reason": found}
+def holdout(found: HoldoutEffect | TooFewLeads | None) -> Json:
+    if found is None:
+        return None
+    if isinstance(found, TooFewLeads):
+        return {"too_few_leads": asdict(found)}
     return {
         "n_treated": found.n_treated,
         "n_held": found.n_held,
@@ -174,6 +176,6 @@ def priors(measurement: Measurement) -> Json:
     rows: list[Json] = []
     for mode in (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK):
         season = total.season if mode is llq.TOTAL and total is not None else 0.0
-        for temper, weight in zip(mode.tempers(season), mode.prior(n_pre), strict=True):
-            rows.append({"mode": mode.name, "temper": len(rows) % 3 + 1, "weight": float(weight), **temper._asdict()})
+        for n, (temper, weight) in enumerate(zip(mode.tempers(season, n_pre), mode.prior(n_pre), strict=True), start=1):
+            rows.append({"mode": mode.name, "temper": n, "weight": float(weight), **temper._asdict()})
     return rows

@@ -360,8 +360,9 @@ class _Account:
         seasons = [reason["figures"].get("season") for reason in self.document["rung"]["reasons"]]
         season = next((found for found in seasons if found is not None), 0.0)
         for mode in MODES:
-            weights = mode.prior(self.document["periods"]["pre"]["n_weeks"])
-            for n, temper in enumerate(mode.tempers(season if mode is llq.TOTAL else 0.0)):
+            n_pre_weeks = self.document["periods"]["pre"]["n_weeks"]
+            weights = mode.prior(n_pre_weeks)
+            for n, temper in enumerate(mode.tempers(season if mode is llq.TOTAL else 0.0, n_pre_weeks)):
                 yield {"mode": mode.name, "temper": n + 1, "weight": float(weights[n]), **temper._asdict()}
 
     def _sql(self, metric: str) -> str:

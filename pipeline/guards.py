@@ -82,7 +82,8 @@ def guards(signals: Signals, weeks: Weeks) -> tuple[Guard, ...]:
     found = [
         *recording_guards(signals.recorded, weeks),
         # Against a control growth is common to both sides: it cancels.
-        strong_growth(leads, weeks, season) if signals.control is None else control_shock(signals.control, leads, weeks),
+        strong_growth(leads, weeks, season, signals.visits) if signals.control is None
+        else control_shock(signals.control, leads, weeks),
         level_break(leads, weeks, season),
         after_dip(leads, weeks, season),
         None if signals.visits is None else after_dip(signals.visits, weeks, season),
@@ -113,8 +114,11 @@ def growth(leads: WeeklyCounts, weeks: Weeks, season: float) -> Step | None:
     return fit_steps(series, np.column_stack(base), np.array(sds), t[:, None], SLOPE_SD)[0]
 
 
-def strong_growth(leads: WeeklyCounts, weeks: Weeks, season: float) -> Guard | None:
-    """Growth (or decline) so strong that without a control it cannot be told from an effect on the number of leads."""
+def strong_growth(leads: WeeklyCounts, weeks: Weeks, season: float, visits: WeeklyRate | None = None) -> Guard | None:
+    """Growth (or decline) so strong that without a control it cannot be told from an effect on the number of leads.
+
+    Growth that is only likely is enough where the leads, or the visits of the claim, moved in its direction.
+    """
     slope = growth(leads, weeks, season)
     if slope is None:
         return None
@@ -122,8 +126,9 @@ def strong_growth(leads: WeeklyCounts, weeks: Weeks, season: float) -> Guard | N
     if max(up, down) <= LIKELY_GROWTH:
         return None
     if max(up, down) <= SURE_GROWTH:
-        effect = total_effect(leads, weeks, season=season)
-        if (up if effect.low > 0 else down if effect.high < 0 else 0.0) <= LIKELY_GROWTH:
+        counts = [leads] if visits is None else [leads, WeeklyCounts(visits.numerator)]
+        effects = (total_effect(one, weeks, season=season) for one in counts)
+        if max(up if one.low > 0 else down if one.high < 0 else 0.0 for one in effects) <= LIKELY_GROWTH:
             return None
     middle, low, high = (float(np.expm1(slope.mean + side * slope.sd)) for side in (0.0, -1.96, 1.96))
     return Guard("strong_growth", "total", "withhold", {"weekly_growth": middle, "low": low, "high": high})
@@ -148,7 +153,7 @@ def level_break(leads: WeeklyCounts, weeks: Weeks, season: float) -> Guard | Non
         return None
     best = int(evidence.argmax())
     figures = {"week": float(starts[best]), "change": float(np.expm1(steps[best].mean))}
-    return Guard("level_break", "total", "note", figures)
+    return Guard("level_break", "total", "indicative", figures)
 
 
 def after_dip(data: WeeklyCounts | WeeklyRate, weeks: Weeks, season: float) -> Guard | None:

@@ -187,6 +187,15 @@ class SampleRatio:
 
 
 @dataclass(frozen=True, slots=True)
+class TooFewLeads:
+    """Why a hold-out cannot be read yet: leads of the weeks in which both groups had some."""
+
+    n_treated: float
+    n_held: float
+    n_needed: float = MIN_ARM_LEADS
+
+
+@dataclass(frozen=True, slots=True)
 class HoldoutEffect:
     """Treated minus held out, with 95 % intervals.
 
@@ -209,12 +218,12 @@ class HoldoutEffect:
     ratio: SampleRatio
 
 
-def analyse(treated: Arm, held: Arm, *, share: float) -> HoldoutEffect:
+def analyse(treated: Arm, held: Arm, *, share: float) -> HoldoutEffect | TooFewLeads:
     """Compare the groups week by week; `share` is the one planned to be held out.
 
     Rates: differences within weeks, weighted as Mantel and Haenszel do, Newcombe's interval on the standardised rates.
     Revenue: Welch. Weeks in which a group had no lead compare nothing and are left out.
-    Raises ValueError when a group has too few leads.
+    Raises ValueError when the groups differ in weeks.
     """
     threshold(share)
     if treated.leads.shape != held.leads.shape:
@@ -223,8 +232,7 @@ def analyse(treated: Arm, held: Arm, *, share: float) -> HoldoutEffect:
     both = (treated.leads > 0) & (held.leads > 0)
     n_treated, n_held = float(treated.leads[both].sum()), float(held.leads[both].sum())
     if min(n_treated, n_held) < MIN_ARM_LEADS:
-        raise ValueError(f"{n_treated:.0f} treated and {n_held:.0f} held-out leads in common weeks: the hold-out needs at least "
-                         f"{MIN_ARM_LEADS} of each; wait, or check that the assignment reaches the CRM")
+        return TooFewLeads(n_treated, n_held)
     weights = treated.leads[both] * held.leads[both] / (treated.leads[both] + held.leads[both])
     seen = [StandardRate.of(arm.reached[both], arm.leads[both], weights) for arm in (treated, held)]
     difference = newcombe(*seen)

@@ -67,7 +67,7 @@ def judge(
     if any(guard.code == "contaminated_control" for guard in fired):
         control = None
         fired = tuple(replace(guard, action="note") if guard.code == "contaminated_control" else guard for guard in fired)
-        growth = strong_growth(signals.recorded.leads, weeks, season)
+        growth = strong_growth(signals.recorded.leads, weeks, season, visits)
         fired = fired if growth is None else (*fired, growth)
     rung = climb(measured, periods, known_on, fired, control)
     return Judged(rung, season, fired, control, candidates, pasts, placebo)

@@ -24,11 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.prediction import Prediction, table_of
 from pipeline.weekly import FloatArray, IndexArray, Standard, Weekly, Weeks
 
 YEAR_WEEKS = 365.25 / 7
@@ -46,8 +47,11 @@ KAPPA_NODES = np.array([0.0, 0.2, 0.4, 0.65, 1.0, 1.5, 2.2, 3.3, 5.0, 8.0, 14.0,
 LONG_WEEKS = 26
 WEIGHTS = (0.985, 0.010, 0.005)
 RATE_WEIGHTS = (0.80, 0.14, 0.06)
-# Another branch goes its own way more often than a rate of one's own does, and eight weeks can show it.
-CONTROL_WEIGHTS = (0.85, 0.10, 0.05)
+# Another branch goes its own way more often than a total does, and eight weeks can show it.
+CONTROL_WEIGHTS = (0.93, 0.05, 0.02)
+# Between half a year and a whole one the weeks begin to say whether there is a season at all: this share of the prior
+# says "hardly any", a tenth of the one told.
+FAINT_SHARE, FAINT_SEASON = 0.3, 0.1
 # What sister series say counts half: they share customers, seasons and staff.
 SISTER_SHARE = 0.5
 # Widening: the mean square of the placebo surprises, with a prior of `n` surprises of size `size`.
@@ -78,20 +82,28 @@ class Mode:
     restless: tuple[Temper, ...] = ()
     long_weights: tuple[float, ...] = WEIGHTS
     short_weights: tuple[float, ...] = WEIGHTS
+    can_be_faint: bool = False
+    """Whether the season told of may be hardly there, while less than a year has been seen."""
 
-    def prior(self, n_pre_weeks: int) -> FloatArray:
-        """Prior weights of the temperaments, calm first."""
-        weights = np.array((self.long_weights if n_pre_weeks >= LONG_WEEKS else self.short_weights)[: 1 + len(self.restless)])
-        return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-    def tempers(self, season: float) -> tuple[Temper, ...]:
+    def tempers(self, season: float, n_pre_weeks: int) -> tuple[Temper, ...]:
         """All temperaments, calm first; each knows at least the season it is told of."""
         calm = Temper(self.omega, self.kappa, self.slope, season)
-        return (calm, *(one._replace(season=max(one.season, season)) for one in self.restless))
+        faint = (calm._replace(season=FAINT_SEASON * season),) if self._is_faint(n_pre_weeks) else ()
+        return (calm, *faint, *(one._replace(season=max(one.season, season)) for one in self.restless))
+
+    def prior(self, n_pre_weeks: int) -> FloatArray:
+        """Prior weights of the temperaments."""
+        calm, *restless = (self.long_weights if n_pre_weeks >= LONG_WEEKS else self.short_weights)[: 1 + len(self.restless)]
+        shares = (1 - FAINT_SHARE, FAINT_SHARE) if self._is_faint(n_pre_weeks) else (1.0,)
+        weights = np.array([*(calm * share for share in shares), *restless])
+        return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+    def _is_faint(self, n_pre_weeks: int) -> bool:
+        return self.can_be_faint and LONG_WEEKS <= n_pre_weeks < YEAR_WEEKS
 
 
 _RESTLESS = (Temper(0.06, 0.025, 0.004, 0.15), Temper(0.10, 0.06, 0.004, 0.30))
-TOTAL = Mode("total", 0.06, 0.02, 0.008, (Temper(0.10, 0.05, 0.010, 0.30), Temper(0.20, 0.12, 0.020, 0.60)))
+TOTAL = Mode("total", 0.06, 0.02, 0.008, (Temper(0.10, 0.05, 0.010, 0.30), Temper(0.20, 0.12, 0.020, 0.60)), can_be_faint=True)
 _OWN_WAY = (Temper(0.10, 0.04, 0.004, 0.10), Temper(0.15, 0.08, 0.008, 0.20))
 CONTROL = Mode("control", 0.06, 0.016, 0.003, _OWN_WAY, CONTROL_WEIGHTS, CONTROL_WEIGHTS)
 RATE = Mode("rate", 0.03, 0.01, 0.004, _RESTLESS, RATE_WEIGHTS)
@@ -100,57 +112,12 @@ CHECK = Mode("check", 0.03, 0.01, 0.004, _RESTLESS, RATE_WEIGHTS)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
-    """What sister series taught: log evidence for each temperament, and their placebo surprises (sum of squares, number)."""
+    """What sister series taught: log evidence for the calm and each restless temperament, and their placebo surprises (sum of
+    squares, number)."""
 
     evidence: FloatArray
     squares: float
     n: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What the post figure would have been: a mixture of normals (`weights`, `means`, `sds`), cut to what is possible.
-
-    Includes the sampling noise of the observed side: observed minus prediction is the effect with all its doubt.
-    `weekly_mean` and `weekly_sd` are the same by post week, for drawing.
-    """
-
-    observed: float
-    weights: FloatArray
-    means: FloatArray
-    sds: FloatArray
-    weekly_mean: FloatArray
-    weekly_sd: FloatArray
-    table: FloatArray
-    """The mixture's distribution function: figures in row 0, probabilities in row 1."""
-    low: float
-    high: float
-    mode: Mode
-    season: float
-    n_pre_weeks: int
-    n_post_weeks: int
-    widening: float = 1.0
-    """How much wider the interval became because of placebo surprises."""
-    restless: float = 0.0
-    """Weight of the restless temperaments after the pre weeks."""
-
-    @property
-    def mean(self) -> float:
-        """Mean of the mixture."""
-        return float(self.weights @ self.means)
-
-    def cdf(self, x: float) -> float:
-        """Probability that the post figure would have been at most `x`, of the mixture before the cut."""
-        return float(_mixture_cdf(self.weights, self.means, self.sds, np.array([x]))[0])
-
-    def quantile(self, p: npt.ArrayLike) -> FloatArray:
-        """Quantiles at `p` in (0, 1), to about 1e-4 of the standard deviation."""
-        found = np.interp(np.asarray(p, dtype=np.float64), self.table[1], self.table[0])
-        return np.asarray(np.clip(found, self.low, self.high), dtype=np.float64)
-
-    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """`n` draws: the evenly spaced quantiles in random order, so that their own quantiles carry no luck."""
-        return self.quantile((rng.permutation(n) + 0.5) / n)
 
 
 def llq(data: Weekly, weeks: Weeks, mode: Mode, season: float = 0.0, past: Past | None = None) -> Prediction:
@@ -164,28 +131,29 @@ def llq(data: Weekly, weeks: Weeks, mode: Mode, season: float = 0.0, past: Past 
     if not model.has_data[0, : pre.size].any():
         raise ValueError("no pre week has data for this figure: load more history or leave the figure out")
     series = model.standards[0]
-    fits = model.fits([pre.size, *model.stops])
+    fits = model.fits([*model.stops, pre.size])
     log_prior = np.log(model.prior)
-    if past is not None and len(mode.restless):
-        log_prior = log_prior + past.evidence
-    known = fits[pre.size]
+    if past is not None:
+        # Sisters say nothing on whether there is a season: the faint temperament counts as the calm one.
+        log_prior = log_prior + past.evidence[[0] * (log_prior.size - past.evidence.size) + list(range(past.evidence.size))]
     squares, n = model.surprises(fits, log_prior)
     widening = _widening(float(squares[0]), float(n[0]), past, pre.size)
 
     # Row 0 is the post figure, the others single weeks.
     rows = np.vstack([series.post_weights, np.eye(post.size) * series.scale])
-    means, variances = model.predict(known, pre.size, rows[None], post)
-    weights = _normal_weights(known.log_evidence[0] + log_prior[:, None])
+    known = fits.places(slice(-1, None))
+    means, variances = model.predict(known, [pre.size], rows[None, None], post[None])
+    weights = _normal_weights(known.log_evidence[0, 0] + log_prior[:, None])
     shares = weights.sum(axis=1)
-    flat, means, variances = weights.ravel(), means[0].reshape(-1, rows.shape[0]), variances[0].reshape(-1, rows.shape[0])
+    flat, means, variances = weights.ravel(), means.reshape(-1, rows.shape[0]), variances.reshape(-1, rows.shape[0])
     kept = flat > 1e-7
     flat, means, variances = flat[kept] / flat[kept].sum(), means[kept], variances[kept]
     centre = flat @ means
     means, sds = centre + widening * (means - centre), widening * np.sqrt(variances)
     weekly_sd = np.sqrt(flat @ (sds[:, 1:] ** 2 + (means[:, 1:] - centre[1:]) ** 2))
     return Prediction(
-        series.observed, flat, means[:, 0], sds[:, 0], centre[1:], weekly_sd, _table(flat, means[:, 0], sds[:, 0]),
-        series.low, series.high, mode, season, pre.size, post.size, widening, float(shares[1:].sum()),
+        series.observed, flat, means[:, 0], sds[:, 0], centre[1:], weekly_sd, table_of(flat, means[:, 0], sds[:, 0]),
+        series.low, series.high, mode.name, season, pre.size, post.size, widening, float(shares[-len(mode.restless) :].sum()),
     )  # fmt: skip
 
 
@@ -203,9 +171,10 @@ def learn(sisters: Sequence[Weekly], weeks: Weeks, mode: Mode, season: float = 0
         return None
     pre, post = weeks.split(usable[0].n_weeks)
     model = _Model(usable, pre, post, mode, season)
-    fits = model.fits([pre.size, *model.stops])
-    own = np.logaddexp.reduce(fits[pre.size].log_evidence, axis=2)
+    fits = model.fits([*model.stops, pre.size])
+    own = np.logaddexp.reduce(fits.log_evidence[-1], axis=2)
     squares, n = model.surprises(fits, np.log(model.prior))
+    own = own[:, [0, *range(own.shape[1] - len(mode.restless), own.shape[1])]]
     evidence = SISTER_SHARE * (own - own[:, :1]).sum(axis=0)
     return Past(evidence, float(squares.sum()), float(n.sum()))
 
@@ -219,15 +188,13 @@ def placebos(data: Weekly, weeks: Weeks, mode: Mode, season: float = 0.0, n_post
     model = _Model([data], pre, post, mode, season)
     if not stops or not model.has_data[0, : pre.size].any():
         return []
-    found = []
-    fits = model.fits(stops)
-    for stop in stops:
-        outcome = model.outcome(fits[stop], stop, n_after, np.log(model.prior))
-        if not np.isfinite(outcome.z[0]):
-            continue
-        observed, expected, sd = (float(value[0]) * model.standards[0].scale for value in outcome[:3])
-        found.append(Placebo(int(pre[stop]), observed, expected, sd, float(outcome.z[0])))
-    return found
+    outcome = model.outcomes(model.fits(stops), stops, n_after, np.log(model.prior))
+    scale = model.standards[0].scale
+    return [
+        Placebo(int(pre[stop]), float(observed) * scale, float(expected) * scale, float(sd) * scale, float(z))
+        for stop, observed, expected, sd, z in zip(stops, *(column[:, 0] for column in outcome), strict=True)
+        if np.isfinite(z)
+    ]
 
 
 class Placebo(NamedTuple):
@@ -241,6 +208,8 @@ class Placebo(NamedTuple):
 
 
 class _Outcome(NamedTuple):
+    """Stops x series."""
+
     observed: FloatArray
     expected: FloatArray
     sd: FloatArray
@@ -248,41 +217,38 @@ class _Outcome(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """Some first weeks of every series (axis 0), for every temperament and grid cell."""
+    """Some first weeks of the series. The last four axes: stops (how many weeks), series, temperaments, grid cells."""
 
     log_evidence: FloatArray
-    """series x temperaments x cells, the cell's prior mass included."""
-    coefficients: FloatArray
-    coefficient_cov: FloatArray
+    """The cell's prior mass included."""
+    lower: FloatArray
+    """Unit lower triangle of the coefficients' precision (first two axes); the last row: L^-1 of the right side over `pivots`."""
+    pivots: FloatArray
     state: FloatArray
-    """series x cells x (series itself, then each column of the design): the walk's filtered value."""
+    """(each column of the design, then the series itself) x stops x series x cells: the walk's filtered value."""
     state_variance: FloatArray
+
+    def places(self, some: slice) -> _Fit:
+        """Some of the stops."""
+        return _Fit(self.log_evidence[some], self.lower[:, :, some], self.pivots[:, some], self.state[:, some],
+                    self.state_variance[some])
 
 
 class _Model:
     """Several series over the same weeks under one mode: everything but the data is shared, so they are done at once."""
 
     def __init__(self, series: Sequence[Weekly], pre: IndexArray, post: IndexArray, mode: Mode, season: float) -> None:
-        self.tempers = mode.tempers(season)
+        self._grid = _grid(mode, season, pre.size)
         self.prior = mode.prior(pre.size)
         self.standards: list[Standard] = [one.standard(pre, post) for one in series]
         self.pre = pre
-        values = np.stack([one.values for one in self.standards])
-        self.has_data = np.stack([one.has_data for one in self.standards])[:, pre]
-        self._variances = np.maximum(np.stack([one.variances for one in self.standards]), VARIANCE_FLOOR)
-        self._sampling = self._variances * np.stack([one.has_data for one in self.standards])
-        self._variances = np.where(np.stack([one.has_data for one in self.standards]), self._variances, NO_DATA)
-        self._values = values
-        n_weeks = values.shape[1]
-        self._columns = _columns(n_weeks, float(pre.mean()), has_season=any(one.season > 0 for one in self.tempers))
-        omega, kappa = (nodes.ravel() for nodes in np.meshgrid(mode.omega * OMEGA_NODES, mode.kappa * KAPPA_NODES))
-        self._omega_sq, self._kappa_sq = omega**2, kappa**2
-        masses = [np.outer(_half_t_mass(KAPPA_NODES * mode.kappa / one.kappa), _half_t_mass(OMEGA_NODES * mode.omega / one.omega))
-                  for one in self.tempers]
-        self._log_mass = np.log(np.maximum(np.stack([mass.ravel() for mass in masses]), 1e-300))
-        self._sds = sds = np.stack([_coefficient_sds(one, self._columns.shape[1]) for one in self.tempers])
-        self._precisions = np.zeros((*sds.shape, sds.shape[1]))
-        self._precisions[:, np.arange(sds.shape[1]), np.arange(sds.shape[1])] = sds**-2.0
+        has_data = np.stack([one.has_data for one in self.standards])
+        self.has_data = has_data[:, pre]
+        variances = np.maximum(np.stack([one.variances for one in self.standards]), VARIANCE_FLOOR)
+        self._sampling = variances * has_data
+        self._variances = np.where(has_data, variances, NO_DATA)
+        self._values = np.stack([one.values for one in self.standards])
+        self._columns = _columns(self._values.shape[1], float(pre.mean()), has_season=self._grid.sds.shape[1] > 2)
         n_after = min(post.size, max(4, pre.size // 3))
         first = MIN_PLACEBO_WEEKS if pre.size >= MIN_PLACEBO_WEEKS + n_after else max(4, pre.size - n_after)
         last = pre.size - n_after
@@ -292,86 +258,102 @@ class _Model:
         # Overlapping placebos repeat each other: together they are worth the weeks they cover.
         self._worth = min(1.0, (last - first + n_after) / n_after / max(len(self.stops), 1)) if self.stops else 0.0
 
-    def fits(self, stops: Sequence[int]) -> dict[int, _Fit]:
+    def fits(self, stops: Sequence[int]) -> _Fit:
         """Exact Gaussian integration after each number of pre weeks, by an augmented Kalman filter: one scalar walk, run on the
         series and on each column. Linear in the number of weeks, where a dense covariance is cubic.
 
         Source: de Jong (1991), The diffuse Kalman filter, with proper priors on the coefficients.
         """
-        n_series, n_cells, n_columns = self._values.shape[0], self._kappa_sq.size, self._columns.shape[1]
+        n_series, n_cells, n_both = self._values.shape[0], self._grid.kappa_sq.size, self._columns.shape[1] + 1
         at = self.pre
-        seen = np.empty((at.size, n_series, 1, n_columns + 1))
-        seen[:, :, 0, 0] = self._values[:, at].T - 1.0
-        seen[:, :, 0, 1:] = self._columns[at][:, None, :]
-        state, variance = np.zeros((n_series, n_cells, n_columns + 1)), np.zeros((n_series, n_cells))
-        products, log_spread = np.zeros((n_series, n_cells, n_columns + 1, n_columns + 1)), np.zeros((n_series, n_cells))
-        wanted, found = set(stops), {}
+        seen = np.empty((at.size, n_both, n_series, 1))
+        seen[:, :-1, :, 0] = self._columns[at][:, :, None]
+        seen[:, -1, :, 0] = self._values[:, at].T - 1.0
+        state, variance = np.zeros((n_both, n_series, n_cells)), np.zeros((n_series, n_cells))
+        rows, columns = np.tril_indices(n_both)
+        products, log_spread = np.zeros((rows.size, n_series, n_cells)), np.zeros((n_series, n_cells))
+        kept = []
         for week, gap in enumerate(np.diff(at, prepend=at[0])):
-            variance = variance + self._kappa_sq * gap
-            spread = variance + self._variances[:, at[week], None] + self._omega_sq
+            variance = variance + self._grid.kappa_sq * gap
+            spread = variance + self._variances[:, at[week], None] + self._grid.omega_sq
             innovation = seen[week] - state
             gain = variance / spread
-            state = state + gain[:, :, None] * innovation
+            state = state + gain * innovation
             variance = variance * (1 - gain)
-            scaled = innovation / np.sqrt(spread)[:, :, None]
-            products += scaled[:, :, :, None] * scaled[:, :, None, :]
+            scaled = innovation / np.sqrt(spread)
+            products += scaled[rows] * scaled[columns]
             log_spread += np.log(spread)
-            if week + 1 in wanted:
-                found[week + 1] = self._fit(products, log_spread, state, variance)
-        return found
+            if week + 1 in stops:
+                kept.append((products.copy(), log_spread.copy(), state, variance))
+        return self._eliminated(*(np.stack(parts, axis=-3) for parts in zip(*kept, strict=True)))
 
-    def _fit(self, products: FloatArray, log_spread: FloatArray, state: FloatArray, variance: FloatArray) -> _Fit:
-        precision = products[:, None, :, 1:, 1:] + self._precisions[None, :, None]
-        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        root = np.linalg.cholesky(precision)
-        target = products[:, None, :, 1:, 0]
-        coefficients = (covariance @ target[..., None])[..., 0]
-        misfit = products[:, None, :, 0, 0] - (target * coefficients).sum(axis=-1)
-        halves = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1) + np.log(self._sds).sum(axis=1)[None, :, None]
-        log_det = log_spread[:, None] + 2 * halves
-        return _Fit(-0.5 * (log_det + misfit) + self._log_mass, coefficients, covariance, state.copy(), variance.copy())
+    def _eliminated(self, products: FloatArray, log_spread: FloatArray, state: FloatArray, variance: FloatArray) -> _Fit:
+        """Evidence and coefficients by one LDL' elimination for all cells: thousands of matrices, each too small for LAPACK."""
+        sds, n_columns = self._grid.sds, state.shape[0] - 1
+        rows, columns = np.tril_indices(n_columns + 1)
+        left = np.empty((n_columns + 1, n_columns + 1, *products.shape[1:3], len(sds), products.shape[3]))
+        for row, column, product in zip(rows, columns, products, strict=True):
+            left[row, column] = left[column, row] = product[:, :, None]
+        for j, precision in enumerate((sds**-2.0).T):
+            left[j, j] += precision[:, None]
+        for j in range(n_columns):
+            right = left[j + 1 :, j].copy()
+            left[j + 1 :, j] /= left[j, j]
+            for i in range(j + 1, n_columns + 1):
+                left[i, j + 1 : i + 1] -= left[i, j] * right[: i - j]
+                left[j + 1 : i + 1, i] = left[i, j + 1 : i + 1]
+        pivots = left[range(n_columns), range(n_columns)]
+        log_det = log_spread[:, :, None] + np.log(pivots).sum(axis=0) + 2 * np.log(sds).sum(axis=1)[:, None]
+        return _Fit(-0.5 * (log_det + left[-1, -1]) + self._grid.log_mass, left, pivots, state, variance)
 
-    def predict(self, fit: _Fit, n_known: int, rows: FloatArray, at: IndexArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance (series x temperaments x cells x rows) of weighted sums over the weeks `at`, seen from the last of
-        `n_known` pre weeks (`rows`: series x rows x weeks)."""
-        sums = rows.sum(axis=2)
-        exposure = (rows @ self._columns[at])[:, None] - sums[:, None, :, None] * fit.state[:, :, None, 1:]
-        means = (sums[:, None] * (1.0 + fit.state[:, :, :1]))[:, None] + np.einsum("sgrp,shgp->shgr", exposure, fit.coefficients)
-        ahead = (at - self.pre[n_known - 1]).astype(np.float64)
-        walk = np.einsum("srm,mk,srk->sr", rows, np.minimum.outer(ahead, ahead), rows)
+    def predict(self, fit: _Fit, stops: Sequence[int], rows: FloatArray, at: IndexArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (stops x series x temperaments x cells x rows) of weighted sums (`rows`: stops x series x rows x
+        weeks) over the weeks `at` (stops x weeks), each seen from the last of its number of known pre weeks."""
+        sums = rows.sum(axis=3)[:, :, None]
+        exposure = np.moveaxis(rows @ self._columns[at][:, None], 3, 0)[:, :, :, None] - sums * fit.state[:-1, ..., None]
+        ahead = (at - self.pre[np.asarray(stops) - 1][:, None]).astype(np.float64)
+        walk = ((rows @ np.minimum(ahead[:, :, None], ahead[:, None])[:, None]) * rows).sum(axis=3)[:, :, None]
         squares = rows**2
-        shared = (fit.state_variance[:, :, None] * (sums**2)[:, None] + self._kappa_sq[:, None] * walk[:, None]
-                  + self._omega_sq[:, None] * squares.sum(axis=2)[:, None]
-                  + (squares @ self._sampling[:, at, None])[:, None, :, 0])
-        doubt = ((exposure[:, None] @ fit.coefficient_cov) * exposure[:, None]).sum(axis=-1)
-        return means, doubt + shared[:, None]
+        means = (sums * (1.0 + fit.state[-1, ..., None]))[:, :, None]
+        variances = (sums**2 * fit.state_variance[..., None] + walk * self._grid.kappa_sq[:, None]
+                     + squares.sum(axis=3)[:, :, None] * self._grid.omega_sq[:, None]
+                     + (squares @ np.moveaxis(self._sampling[:, at], 0, 1)[..., None])[:, :, None, :, 0])[:, :, None]
+        solved: list[FloatArray] = []  # L^-1 of the exposure
+        for j, row in enumerate(exposure):
+            known = row[:, :, None] - sum(fit.lower[j, k, ..., None] * one for k, one in enumerate(solved))
+            means = means + known * fit.lower[-1, j, ..., None]
+            variances = variances + known**2 / fit.pivots[j, ..., None]
+            solved.append(known)
+        return means, variances
 
-    def outcome(self, fit: _Fit, stop: int, n_after: int, log_prior: FloatArray) -> _Outcome:
-        """What came in the `n_after` pre weeks after the first `stop`, and what the model would have said."""
-        at = self.pre[stop : stop + n_after]
-        worth = np.where(self.has_data[:, stop : stop + n_after], 1.0 / self._variances[:, at], 0.0)
-        total = worth.sum(axis=1, keepdims=True)
+    def outcomes(self, fit: _Fit, stops: Sequence[int], n_after: int, log_prior: FloatArray) -> _Outcome:
+        """What came in the `n_after` pre weeks after each of the first `stops`, and what the model would have said."""
+        weeks = np.add.outer(np.asarray(stops), np.arange(n_after))
+        at = self.pre[weeks]
+        worth = np.where(self.has_data[:, weeks], 1.0 / self._variances[:, at], 0.0)
+        total = worth.sum(axis=2, keepdims=True)
         share = worth / np.where(total > 0, total, 1.0)
-        observed = np.where(total[:, 0] > 0, (share * self._values[:, at]).sum(axis=1), np.nan)
-        means, variances = self.predict(fit, stop, share[:, None, :], at)
-        weights = np.stack([_normal_weights(one + log_prior[:, None]) for one in fit.log_evidence])
+        observed = np.where(total[:, :, 0] > 0, (share * self._values[:, at]).sum(axis=2), np.nan).T
+        means, variances = self.predict(fit, stops, np.moveaxis(share, 0, 1)[:, :, None], at)
+        log_weights = fit.log_evidence + log_prior[:, None]
+        weights = np.exp(log_weights - log_weights.max(axis=(2, 3), keepdims=True))
+        weights /= weights.sum(axis=(2, 3), keepdims=True)
         means, sds = means[..., 0], np.sqrt(variances[..., 0])
-        expected = (weights * means).sum(axis=(1, 2))
-        sd = np.sqrt((weights * (sds**2 + (means - expected[:, None, None]) ** 2)).sum(axis=(1, 2)))
+        expected = (weights * means).sum(axis=(2, 3))
+        sd = np.sqrt((weights * (sds**2 + (means - expected[:, :, None, None]) ** 2)).sum(axis=(2, 3)))
         from scipy.special import ndtr, ndtri  # slow to import: only when something is measured
 
-        below = (weights * ndtr((observed[:, None, None] - means) / sds)).sum(axis=(1, 2))
+        below = (weights * ndtr((observed[:, :, None, None] - means) / sds)).sum(axis=(2, 3))
         return _Outcome(observed, expected, sd, ndtri(np.clip(below, 1e-9, 1 - 1e-9)))
 
-    def surprises(self, fits: dict[int, _Fit], log_prior: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """By series: sum of squared placebo surprises, and how many they are worth."""
-        squares, n = np.zeros(len(self.standards)), np.zeros(len(self.standards))
-        for stop in self.stops:
-            z = self.outcome(fits[stop], stop, self.n_after, log_prior).z
-            is_seen = np.isfinite(z)
-            squares += self._worth * np.where(is_seen, np.minimum(np.where(is_seen, z, 0.0) ** 2, MOST_SURPRISE**2), 0.0)
-            n += self._worth * is_seen
-        return squares, n
+    def surprises(self, fit: _Fit, log_prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """By series: sum of squared placebo surprises, and how many they are worth. `fit`: at `stops` and then at all weeks."""
+        if not self.stops:
+            return np.zeros(len(self.standards)), np.zeros(len(self.standards))
+        z = self.outcomes(fit.places(slice(0, -1)), self.stops, self.n_after, log_prior).z
+        is_seen = np.isfinite(z)
+        squares = np.minimum(np.where(is_seen, z, 0.0) ** 2, MOST_SURPRISE**2).sum(axis=0)
+        return self._worth * squares, self._worth * is_seen.sum(axis=0)
 
 
 def _widening(squares: float, n: float, past: Past | None, n_pre_weeks: int) -> float:
@@ -386,28 +368,6 @@ def _normal_weights(log_weights: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def _table(weights: FloatArray, means: FloatArray, sds: FloatArray) -> FloatArray:
-    from scipy.special import ndtr  # slow to import: only when something is measured
-
-    centre, narrowest = weights @ means, sds.min()
-    reach = (np.abs(means - centre) + 9 * sds).max() / narrowest
-    # Dense where the narrow normals are, sparse in the tails of the wide ones; then once more where quantiles are asked for.
-    coarse = centre + narrowest * np.sinh(np.linspace(-1, 1, 121) * np.arcsinh(reach))
-    below = _mixture_cdf(weights, means, sds, coarse)
-    fine = np.interp(ndtr(np.linspace(-3.5, 3.5, 180)), below, coarse)
-    x = np.concatenate([coarse, fine])
-    p = np.concatenate([below, _mixture_cdf(weights, means, sds, fine)])
-    order = np.argsort(x, kind="stable")
-    return np.stack([x[order], np.maximum.accumulate(p[order])])
-
-
-def _mixture_cdf(weights: FloatArray, means: FloatArray, sds: FloatArray, x: FloatArray) -> FloatArray:
-    from scipy.special import ndtr  # slow to import: only when something is measured
-
-    result: FloatArray = weights @ ndtr((x - means[:, None]) / sds[:, None])
-    return result
-
-
 def _columns(n_weeks: int, centre: float, *, has_season: bool) -> FloatArray:
     """Design: weeks x (level, slope, annual harmonics)."""
     t = np.arange(n_weeks) - centre
@@ -416,6 +376,27 @@ def _columns(n_weeks: int, centre: float, *, has_season: bool) -> FloatArray:
         angle = 2 * np.pi * harmonic * t / YEAR_WEEKS
         columns += [np.cos(angle), np.sin(angle)]
     return np.column_stack(columns)
+
+
+class _Grid(NamedTuple):
+    """The quadrature of one mode: variances by cell, log prior mass (temperaments x cells), prior sd of each coefficient
+    (temperaments x columns)."""
+
+    omega_sq: FloatArray
+    kappa_sq: FloatArray
+    log_mass: FloatArray
+    sds: FloatArray
+
+
+@lru_cache(maxsize=256)
+def _grid(mode: Mode, season: float, n_pre_weeks: int) -> _Grid:
+    tempers = mode.tempers(season, n_pre_weeks)
+    n_columns = 6 if any(one.season > 0 for one in tempers) else 2
+    omega, kappa = (nodes.ravel() for nodes in np.meshgrid(mode.omega * OMEGA_NODES, mode.kappa * KAPPA_NODES))
+    masses = [np.outer(_half_t_mass(KAPPA_NODES * mode.kappa / one.kappa), _half_t_mass(OMEGA_NODES * mode.omega / one.omega))
+              for one in tempers]
+    log_mass = np.log(np.maximum(np.stack([mass.ravel() for mass in masses]), 1e-300))
+    return _Grid(omega**2, kappa**2, log_mass, np.stack([_coefficient_sds(one, n_columns) for one in tempers]))
 
 
 def _coefficient_sds(temper: Temper, n_columns: int) -> FloatArray:

@@ -30,7 +30,7 @@ from pipeline.claims import (
 )
 from pipeline.controls import Candidate, Control
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
-from pipeline.holdout import HoldoutEffect, analyse
+from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.journeys import StageUse, build_journeys
 from pipeline.judging import Judged, Outlook, judge, outlook
 from pipeline.ladder import Rung, Verdict
@@ -105,7 +105,7 @@ class Measurement:
     power: Power | None
     sensitivity: tuple[Variation, ...]
     panel: Panel | None
-    holdout: HoldoutEffect | str | None  # a text: why a running hold-out cannot be read yet
+    holdout: HoldoutEffect | TooFewLeads | None  # a text: why a running hold-out cannot be read yet
     findings: tuple[Finding, ...]
     trust_score: int
     stages: tuple[StageUse, ...]
@@ -206,15 +206,12 @@ def _other_horizon(
     return {}
 
 
-def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Horizon) -> HoldoutEffect | str | None:
-    """The running hold-out, analysed; a text when it cannot be yet."""
+def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Horizon) -> HoldoutEffect | TooFewLeads | None:
+    """The running hold-out, analysed."""
     if launch.holdout is None:
         return None
     treated, held = observe_arms(reading, launch.holdout, periods.post_weeks, horizon_hours(horizon.days))
-    try:
-        return analyse(treated, held, share=launch.holdout.share)
-    except ValueError as error:
-        return str(error)
+    return analyse(treated, held, share=launch.holdout.share)
 
 
 def _coverage(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:

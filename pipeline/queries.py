@@ -128,3 +128,8 @@ def _header(text: str) -> dict[str, str]:
         else:
             key = None
     return {key: " ".join(part for part in parts if part) for key, parts in found.items()}
+
+
+def every_name() -> list[str]:
+    """All queries: those of the top, then metrics and checks."""
+    return [*names(), *names("metrics"), *names("checks")]

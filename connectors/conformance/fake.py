@@ -1,5 +1,7 @@
 """What the author of a connector writes for the kit: how the CRM would answer. About 60 lines for a plain list API."""
 
+from abc import ABC, abstractmethod
+
 from connectors.conformance.crm import FakeCrm
 from connectors.conformance.faults import Fault
 from connectors.contract import Answer, Call, Connector, Stream, Surroundings
@@ -14,16 +16,16 @@ class Violation(AssertionError):
         self.check = check
 
 
-class FakeWire:
+class FakeWire(ABC):
     """Base of fake wires. Speak the CRM's dialect on top of `FakeCrm.select`; do not use the connector's own parsing code."""
 
+    @abstractmethod
     def connector(self, surroundings: Surroundings, canary: str) -> Connector:
         """The connector under proof. Put `canary` into every secret option: it must never be seen again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, call: Call, crm: FakeCrm) -> Answer:
         """What the CRM answers to one request. A request it does not know is answered as the CRM would."""
-        raise NotImplementedError
 
     def refuse(self, fault: Fault, crm: FakeCrm) -> Answer:
         """How this CRM words SLOW, BUDGET, BROKEN and EXPIRED. Override it when they are more than a status."""

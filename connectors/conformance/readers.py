@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,20 +18,20 @@ from connectors.records import Record
 from connectors.secrets import Secret
 
 
-class FakeFiles:
+class FakeFiles(ABC):
     """What the author of a reader writes: how the CRM's rows look as an export."""
 
+    @abstractmethod
     def tables(self) -> tuple[str, ...]:
         """The streams whose rows are written as they are; others (stages, owners) follow from them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reader(self, folder: Path, surroundings: Surroundings) -> Reader:
         """The reader under proof, opened on the folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, crm: FakeCrm, folder: Path) -> None:
         """Write an export of all live rows. A broken row shows `crm.nonsense` instead of an amount."""
-        raise NotImplementedError
 
     def truth(self, stream: Stream, record: Record) -> Record:
         """The record an honest reader makes of a row, less what the export cannot tell."""

@@ -24,8 +24,9 @@ def holdout(numbers: Numbers, document: Mapping[str, Json]) -> HeldOut | None:
     found, say = document.get("holdout"), numbers.words.say
     if not found:
         return None
-    if "reason" in found:
-        return HeldOut((say("holdout.unread", reason=plain(found["reason"])),), ())
+    if "too_few_leads" in found:
+        figures = {name: numbers.whole(value) for name, value in found["too_few_leads"].items()}
+        return HeldOut((say("holdout.unread", **figures),), ())
     groups = {name: numbers.whole(found[name]) for name in ("n_treated", "n_held")}
     told = [numbers.count("holdout.told", found["n_weeks"], **groups)]
     if found["sample_ratio"]["is_mismatch"]:

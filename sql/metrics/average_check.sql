@@ -2,8 +2,9 @@
 -- unit: money_each
 -- better: higher
 -- definition: Revenue within the horizon, divided by the number of leads that paid within it.
+-- numeric(24, 2), not 18: the square of an amount must fit, also of a million million.
 with paid as (
-    select created_on, channel, branch, owner_id, cast(sum(amount) as numeric(18, 2)) as amount
+    select created_on, channel, branch, owner_id, cast(sum(amount) as numeric(24, 2)) as amount
     from payments
     where created_on >= :start and created_on < :end
         and paid_hours <= :horizon_hours and not coalesce(replaced_hours <= :horizon_hours, false)

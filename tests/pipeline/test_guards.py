@@ -90,6 +90,7 @@ def test_a_break_inside_pre_is_told_with_its_week_and_size():
     guard = level_break(WeeklyCounts(leads), Weeks(28), 0.15)
     assert abs(guard.figures["week"] - 14) <= 1
     assert guard.figures["change"] == pytest.approx(0.7, abs=0.2)
+    assert guard.action == "indicative"
     dated = next(guard for guard in guards(Signals(Recorded(WeeklyCounts(leads)), 0.15, periods=PERIODS), Weeks(28))
                  if guard.code == "level_break")
     assert dated.figures["week"] == (PERIODS.pre.start + timedelta(weeks=guard.figures["week"])).isoformat()

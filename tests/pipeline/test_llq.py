@@ -1,5 +1,7 @@
 """LLQ against an independent dense computation, and on series that break naive estimators."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,11 +15,11 @@ from pipeline.llq import (
     RATE,
     TOTAL,
     Mode,
-    Prediction,
     learn,
     llq,
     placebos,
 )
+from pipeline.prediction import Prediction
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 
@@ -34,7 +36,7 @@ def dense_mixture(z, pre, post, variances, row, mode, season):
     # The walk may start anywhere: the level absorbs its first value, so it starts at the first pre week.
     walk = np.minimum.outer(week - pre[0], week - pre[0])
     kappas, omegas = KAPPA_NODES * mode.kappa, OMEGA_NODES * mode.omega
-    for temper, prior in zip(mode.tempers(season), mode.prior(pre.size), strict=True):
+    for temper, prior in zip(mode.tempers(season, pre.size), mode.prior(pre.size), strict=True):
         columns, sds = [np.ones(z.size), t], [2.0, temper.slope]
         for k in (1, 2) if temper.season else ():
             columns += [np.cos(2 * np.pi * k * t / (365.25 / 7)), np.sin(2 * np.pi * k * t / (365.25 / 7))]
@@ -189,10 +191,20 @@ def test_unknown_season_widens_and_a_long_history_narrows():
     rng = np.random.default_rng(4)
     counts = rng.poisson(300, 120).astype(float)
     short, long = WeeklyCounts(counts[-34:]), WeeklyCounts(counts)
-    widths = [width(llq(short, Weeks(26), TOTAL, season)) for season in (0.0, 0.1, 0.2)]
+    widths = [width(llq(short, Weeks(24), TOTAL, season)) for season in (0.0, 0.1, 0.2)]
     assert widths == sorted(widths)
     assert widths[2] > 1.2 * widths[0]
-    assert width(llq(long, Weeks(112), TOTAL, 0.1)) < width(llq(short, Weeks(26), TOTAL, 0.1))
+    assert width(llq(long, Weeks(112), TOTAL, 0.1)) < width(llq(short, Weeks(24), TOTAL, 0.1))
+
+
+def test_half_a_year_that_shows_no_wave_narrows_and_one_that_does_widens():
+    t = np.arange(38)
+    flat, wave = np.full(38, 1000.0), 1000 * (1 + 0.25 * np.sin(2 * np.pi * (t + 10) / 52.18))
+    always = replace(TOTAL, can_be_faint=False)
+    told = {name: [width(llq(WeeklyCounts(one), Weeks(26), mode, 0.2)) for mode in (TOTAL, always)]
+            for name, one in (("flat", flat), ("wave", wave))}  # fmt: skip
+    assert told["flat"][0] < 0.95 * told["flat"][1]
+    assert told["wave"][0] == pytest.approx(told["wave"][1], rel=0.05)
 
 
 def test_a_season_seen_twice_is_followed():

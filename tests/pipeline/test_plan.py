@@ -13,7 +13,7 @@ from connectors.records import Lead
 from connectors.secrets import Secret
 from pipeline.arms import observe_arms
 from pipeline.errors import Exit
-from pipeline.holdout import analyse, is_held_out, smallest_effect
+from pipeline.holdout import TooFewLeads, analyse, is_held_out, smallest_effect
 from pipeline.init import Answers, write_config
 from pipeline.journeys import build_journeys
 from pipeline.settings import Holdout
@@ -173,5 +173,4 @@ def test_a_true_effect_on_one_group_is_found_and_the_groups_are_even(warehouse):
 def test_before_the_holdout_started_there_are_no_groups(warehouse):
     treated, held = arms(warehouse, salon(n_weeks=6), MONDAYS[:6])
     assert (treated.leads.size, held.leads.size) == (0, 0)
-    with pytest.raises(ValueError, match="at least 30 of each"):
-        analyse(treated, held, share=HOLDOUT.share)
+    assert analyse(treated, held, share=HOLDOUT.share) == TooFewLeads(0, 0)

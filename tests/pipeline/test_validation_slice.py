@@ -66,7 +66,6 @@ def test_the_total_claim_keeps_its_level_and_contains_more_leads():
     assert_covers(rates("total", Business(season=0.2), 50, 52, 12, Lift(volume=1.15), 7))
 
 
-@pytest.mark.skipif(not product.HAS_CONTROL, reason="the claim against a control is not built yet")
 def test_the_control_takes_season_and_trend_out():
     weak = Business(leads_a_month=LARGE, control=1.0, control_noise=0.12)
     assert_few_alarms(excludes_zero(rates("control", weak, 100, 8, 8, Lift(), 8)))

@@ -10,7 +10,7 @@ from connectors.conformance.crm import FakeCrm
 from connectors.conformance.fake import FakeWire
 from connectors.conformance.faults import Fault, scattered
 from connectors.conformance.line import VirtualClock, VirtualWire
-from connectors.contract import Answer, Call, Limits, Stream
+from connectors.contract import Answer, Call, Connector, Limits, Stream, Surroundings
 from connectors.records import Lead
 
 LEADS = Stream("leads", Lead, is_incremental=True)
@@ -85,6 +85,9 @@ def test_a_spent_budget_frees_when_its_window_has_passed(crm: FakeCrm) -> None:
 
 def test_the_bucket_rejects_what_overflows_and_drains(crm: FakeCrm) -> None:
     class Echo(FakeWire):
+        def connector(self, surroundings: Surroundings, canary: str) -> Connector:
+            raise AssertionError("no connector is made here")
+
         def answer(self, call: Call, crm: FakeCrm) -> Answer:
             return Answer(200, {})
 

@@ -291,9 +291,11 @@ def test_a_hold_out_is_shown_with_both_groups(documents, rendered):
     document["holdout"] |= {"relative": None, "extra_revenue": None}
     assert page_of(document, "en").holdout.told[1].startswith("The groups are not of the planned size")
     assert [line.value for line in page_of(document, "en").holdout.lines][-2:] == ["+14.0\u00a0pp", "+58"]
-    document["holdout"] = {"reason": "the held-out group has no leads yet"}
-    held = page_of(document, "en").holdout
-    assert (held.told, held.lines) == (("The random split cannot be read yet: the held-out group has no leads yet",), ())
+    document["holdout"] = {"too_few_leads": {"n_treated": 1200.0, "n_held": 12.0, "n_needed": 30.0}}
+    held = page_of(document, "ru").holdout
+    assert held.told[0].startswith("Случайное деление пока не прочитать")
+    assert "лидов с запуском 1\u00a0200, без него 12, а нужно хотя бы 30" in held.told[0]
+    assert held.lines == ()
 
 
 def test_a_panel_is_a_check_beside_the_claims_and_says_when_it_cannot_prove(rendered):
