@@ -10,7 +10,7 @@ help:
 	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
 	@echo "make test   ruff, mypy, import contracts and all tests"
 	@echo "make lint   ruff, mypy and import contracts only"
-	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (about an hour)"
+	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (about 25 minutes)"
 	@echo "make bench  every benchmark (about an hour); single ones: see bench/README.md"
 
 .venv/run: pyproject.toml constraints.txt

@@ -5,7 +5,7 @@
 | R0 | under 4 whole weeks or under 30 visits on a side | none, "about N more weeks" |
 | R1 | otherwise, unless a guard withholds it (`guards`) | process claim |
 | R2 | an untreated control that is fit for it (`controls`) | total, leads predicted from the control's |
-| R3 | no control, at least 52 pre weeks | total, season prior .10, from 104 weeks .25 |
+| R3 | no control, at least 52 pre weeks | total, season prior .15 or hardly any (`llq.FAINT_SHARE`); from 104 weeks .25 |
 | R4 | 26 to 51 | total, .20 or hardly any (`llq.FAINT_SHARE`), indicative |
 | R5 | under 26 | total, .10, at most 8 post weeks, indicative |
 
@@ -105,7 +105,7 @@ def total_rule(n_pre_weeks: int, *, has_control: bool = False, is_weak_control: 
     if n_pre_weeks >= 104:
         return TotalRule("R3", season=0.25, is_indicative=False)
     if n_pre_weeks >= 52:
-        return TotalRule("R3", season=0.10, is_indicative=False)
+        return TotalRule("R3", season=0.15, is_indicative=False)
     if n_pre_weeks >= 26:
         return TotalRule("R4", season=0.20, is_indicative=True)
     return TotalRule("R5", season=0.10, is_indicative=True, max_post_weeks=8)

@@ -49,8 +49,8 @@ WEIGHTS = (0.985, 0.010, 0.005)
 RATE_WEIGHTS = (0.80, 0.14, 0.06)
 # Another branch goes its own way more often than a total does, and eight weeks can show it.
 CONTROL_WEIGHTS = (0.93, 0.05, 0.02)
-# Between half a year and a whole one the weeks begin to say whether there is a season at all: this share of the prior
-# says "hardly any", a tenth of the one told.
+# From half a year on the weeks begin to say whether there is a season at all: this share of the prior says "hardly any",
+# a tenth of the one told.
 FAINT_SHARE, FAINT_SEASON = 0.3, 0.1
 # What sister series say counts half: they share customers, seasons and staff.
 SISTER_SHARE = 0.5
@@ -83,7 +83,7 @@ class Mode:
     long_weights: tuple[float, ...] = WEIGHTS
     short_weights: tuple[float, ...] = WEIGHTS
     can_be_faint: bool = False
-    """Whether the season told of may be hardly there, while less than a year has been seen."""
+    """Whether the season told of may be hardly there: from half a year of history on the weeks can tell."""
 
     def tempers(self, season: float, n_pre_weeks: int) -> tuple[Temper, ...]:
         """All temperaments, calm first; each knows at least the season it is told of."""
@@ -99,7 +99,7 @@ class Mode:
         return np.asarray(weights / weights.sum(), dtype=np.float64)
 
     def _is_faint(self, n_pre_weeks: int) -> bool:
-        return self.can_be_faint and LONG_WEEKS <= n_pre_weeks < YEAR_WEEKS
+        return self.can_be_faint and n_pre_weeks >= LONG_WEEKS
 
 
 _RESTLESS = (Temper(0.06, 0.025, 0.004, 0.15), Temper(0.10, 0.06, 0.004, 0.30))

@@ -182,5 +182,5 @@ def test_more_data_never_makes_the_null_interval_wider_by_more_than_noise(claim)
 
     by_leads = [typical(12, leads_a_week) for leads_a_week in (25, 100, 400, 1600)]
     assert all(more <= 1.05 * fewer for fewer, more in pairwise(by_leads))
-    by_weeks = [typical(n_pre, 200) for n_pre in ((8, 14, 20, 26, 52, 78) if claim == "process" else (8, 14, 20, 25))]
+    by_weeks = [typical(n_pre, 200) for n_pre in (8, 14, 20, 26, 51, 52, 78, 104)]
     assert all(more <= 1.05 * fewer for fewer, more in pairwise(by_weeks))

@@ -56,7 +56,7 @@ def test_nothing_at_all_gives_no_number_of_weeks():
 
 @pytest.mark.parametrize(("n_pre", "code", "season", "is_indicative", "max_post"), [
     (8, "R5", 0.10, True, 8), (25, "R5", 0.10, True, 8), (26, "R4", 0.20, True, None), (51, "R4", 0.20, True, None),
-    (52, "R3", 0.10, False, None), (103, "R3", 0.10, False, None), (104, "R3", 0.25, False, None),
+    (52, "R3", 0.15, False, None), (103, "R3", 0.15, False, None), (104, "R3", 0.25, False, None),
 ])
 def test_history_decides_how_the_total_is_made(n_pre, code, season, is_indicative, max_post):
     rule = total_rule(n_pre)
