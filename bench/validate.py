@@ -1,7 +1,7 @@
 """Do the intervals mean what they say? Simulated launches with a known truth, real series without a launch, other methods beside.
 
-    make validate                                   everything, about an hour on two cores; writes docs/validation.md
-    python -m bench.validate --launches 200         half an hour; writes the page too
+    make validate                                   everything, half an hour on two free cores; writes docs/validation.md
+    python -m bench.validate --launches 200         a quarter; writes the page too
     python -m bench.validate --launches 40          a quick look at everything (prints only)
     python -m bench.validate --only looks,season    groups or scenarios whose name contains a word (prints only)
     python -m bench.validate --only real --panel FILE.csv     placebo launches on another series (columns week, unit, n, reached)
