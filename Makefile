@@ -3,14 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench validate clean
+.PHONY: help demo test lint bench soak validate clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
 	@echo "make test   ruff, mypy, import contracts and all tests"
 	@echo "make lint   ruff, mypy and import contracts only"
-	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (about 25 minutes)"
+	@echo "make soak   500 nights with random faults and 90 kills on DuckDB and PostgreSQL (longer than an hour)"
+	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (half an hour on two free cores)"
 	@echo "make bench  every benchmark (about an hour); single ones: see bench/README.md"
 
 .venv/run: pyproject.toml constraints.txt
@@ -33,9 +34,13 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+soak: .venv/dev
+	$(BIN)/python -m tests.faults --soak 500
 
 bench: .venv/bench
 	$(BIN)/python -m bench

@@ -14,6 +14,7 @@ ALL = (
     ("bench.nightly",),
     ("bench.kill",),
     ("bench.kill", "--postgres"),
+    ("bench.hooks",),
     ("bench.engines",),
     ("bench.guards_table", "100"),
     ("bench.export",),

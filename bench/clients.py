@@ -65,6 +65,12 @@ class IdSink:
     def names(self, stream: Stream) -> set[tuple[str, ...]]:
         return set()
 
+    def rejected(self, stream: Stream) -> list[int]:
+        return []
+
+    def orphans(self, stream: Stream) -> list[int]:
+        return []
+
 
 def connector(webhook: str) -> Bitrix24:
     return Bitrix24.open(Options(Secret(webhook)), Surroundings(ZoneInfo("Europe/Moscow"), Secret("bench key of 16+ letters")))

@@ -15,8 +15,9 @@ from pipeline import ladder
 from pipeline.effects import Effect, Funnel, ProcessEffect, effect_of, process_effect, rate_effect, total_claim, total_effect
 from pipeline.guards import control_shock, strong_growth
 from pipeline.ladder import Facts, Rung
-from pipeline.llq import CONTROL, RATE, TOTAL, learn, llq
+from pipeline.llq import learn, llq
 from pipeline.looks import LOOKS_LEVEL
+from pipeline.modes import CONTROL, RATE, TOTAL
 from pipeline.periods import Periods, choose_horizon, split_periods
 from pipeline.prediction import table_of
 from pipeline.recording import Guard, Recorded, recording_guards, standardised

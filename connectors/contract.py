@@ -65,6 +65,7 @@ class Stream:
     lag: timedelta = timedelta(hours=1)  # windows of changes start this much before the previous walk began
     deletes: Deletes = Deletes.NONE
     only: Mapping[str, str] = field(default_factory=dict)  # fixed key fields where streams share a table: entity=lead
+    of: str = ""  # the stream that `entity_id` of these rows points to, if `Slice.of` can ask for them by it: moves of leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Slice:
     """What to ask of a stream: keys in (after, upto], changed at or after `since` (UTC), or exactly these `keys`.
 
     `after` is a string when it is a reference to the last key of an earlier call of the same pack (see `Connector.chain`).
-    `start` is the row offset of the next page of a WHOLE stream.
+    `start` is the row offset of the next page of a WHOLE stream. `of`: only rows that belong to these keys of the stream that
+    `Stream.of` names.
     """
 
     after: int | str = 0
@@ -80,6 +82,7 @@ class Slice:
     since: datetime | None = None
     keys: tuple[int, ...] | None = None
     start: int = 0
+    of: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where calls go: `base` ends with a slash and may itself be the password; headers may hold secrets too."""
+    """Where calls go: `base` ends with a slash and may itself be the password; headers may hold secrets too.
+
+    private_network: the CRM stands in the company's own network; without it no private address is connected to.
+    """
 
     base: Secret
     headers: Mapping[str, Secret] = field(default_factory=dict)
     suffix: str = ""
+    private_network: bool = False
 
 
 # --- answers ----------------------------------------------------------------------------------------------------
@@ -356,6 +363,10 @@ class Sink(Protocol):
     def names(self, stream: Stream) -> set[tuple[str, ...]]:
         """Live full keys (tuples of KEY fields as text) of a WHOLE stream."""
         ...
+
+    def rejected(self, stream: Stream) -> list[int]: ...  # quarantined keys of a KEYSET stream, ascending
+
+    def orphans(self, stream: Stream) -> list[int]: ...  # live keys of stage changes whose lead or deal is deleted, ascending
 
 
 Progress = Callable[[str, int, int | None], None]  # stream name, rows so far, rows expected

@@ -13,10 +13,13 @@ from connectors.pacing import Budgets, Clock, TokenBucket
 from connectors.turns import Reply, Settled, Turn
 
 _MOST_TRIES = 5
+_FIRST_PAUSE = 1.0  # seconds before the second try; doubles with each
 _MOST_REJECTIONS = 60  # in a row: with the growing pauses that is about ten minutes
 _MOST_WINDOWS = 3.0  # of the operating budget: refused for so long without one answer
 _NAP = 5.0  # a long rest is slept in naps, so that a wish to stop is heard
 _GLANCE = 0.25  # a portal that takes longer than this to answer can use more requests at once
+_LAST_CALL = 10.0  # seconds that requests in flight have left after a wish to stop; the next sync asks again for what they bring
+_HEARING = 0.5  # how often a wish to stop is looked for while an answer is awaited
 _PATIENCE = 10  # accepted requests before more is asked at once again
 
 
@@ -43,6 +46,7 @@ class Dispatch:
         self._clock = clock
         self._report = report
         self._stop = stop or (lambda: False)
+        self._stopped_at = float("inf")
         self._bucket = TokenBucket(limits.rate, limits.burst, clock)
         self._budgets = Budgets(limits, clock)
         self._crew = Crew(self._send, limits.parallel)
@@ -59,8 +63,8 @@ class Dispatch:
         """Do the turns and all that follow from them; `settled` is called after each answered request."""
         waiting = deque(turns)
         while waiting or self._in_flight:
-            if not self.is_stopped and self._stop():
-                self.is_stopped = True
+            if self._is_told_to_stop() and self._clock.monotonic() - self._stopped_at > _LAST_CALL:
+                return
             while not self.is_stopped and self._in_flight < self._window and (parcel := self._fill(waiting)):
                 self._in_flight += 1
                 self._crew.man(self._in_flight)
@@ -143,7 +147,7 @@ class Dispatch:
     def _receive(self, *, has_more: bool) -> Parcel | None:
         """The next answered request. More go in flight while we wait and tokens are left; fewer when we are the slow one.
 
-        None: no answer for a while and room for more; a slow portal is asked for twice as much at once.
+        None: no answer for a while and room for more; a slow portal is asked for twice as much at once. Or: we are told to stop.
         """
         n_answered = self._crew.answered.qsize()
         if n_answered == 0 and self._bucket.spare() >= 1.0:
@@ -158,9 +162,21 @@ class Dispatch:
                 return parcel
         elif n_answered >= self._in_flight:
             self._window = max(min(2, self._limits.parallel), self._window - 1)
-        parcel = self._crew.answered.get()
-        self._in_flight -= 1
-        return parcel
+        while True:
+            try:
+                parcel = self._crew.answered.get(timeout=_HEARING)
+            except queue.Empty:
+                if self._is_told_to_stop():
+                    return None
+            else:
+                self._in_flight -= 1
+                return parcel
+
+    def _is_told_to_stop(self) -> bool:
+        if not self.is_stopped and self._stop():
+            self.is_stopped = True
+            self._stopped_at = self._clock.monotonic()
+        return self.is_stopped
 
     def _settle(self, parcel: Parcel) -> list[Turn]:
         """Hand the replies to their turns and act on what failed. Raises AccessError, PayloadError, TemporaryError."""
@@ -269,7 +285,7 @@ class Dispatch:
                         f"{where}: failed {turn.n_failures} times in a row: {ruling.reason}",
                         hint=ruling.hint or "run again later: it resumes where it stopped",
                     )
-                self._again(turn, 2.0 ** (turn.n_failures - 1))
+                self._again(turn, _FIRST_PAUSE * 2.0 ** (turn.n_failures - 1))
 
     def _pause(self, turn: Turn, ruling: Ruling, parcel: Parcel, where: str) -> None:
         # Portals bill the inner methods or the request that carries them: refused as a whole, all its kind has to rest.

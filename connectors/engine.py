@@ -4,19 +4,24 @@ At least once, in small transactions: the rows of one answered request and what 
 sync that is killed resumes where it was, and a sink that drops equal versions makes it exactly once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from connectors.contract import Answer, Connector, Progress, Reader, Sink, Stream, SyncReport, Walk
 from connectors.dispatch import Dispatch, Wire
 from connectors.errors import SourceError
 from connectors.ledger import Ledger
 from connectors.pacing import Clock, SystemClock
+from connectors.picking import Picking
 from connectors.turns import Questions, Turn
 from connectors.walk import KeysetWalk
 from connectors.whole import WholeWalk
 
-__all__ = ["Clock", "SystemClock", "Wire", "pull"]
+if TYPE_CHECKING:
+    from connectors.transport import HttpWire
+
+__all__ = ["Clock", "SystemClock", "Wire", "fetch", "pull"]
 
 
 def pull(
@@ -50,6 +55,59 @@ def pull(
     return ledger.close()
 
 
+def fetch(
+    connector: Connector,
+    sink: Sink,
+    wanted: Mapping[str, Collection[int]],
+    *,
+    wire: Wire | None = None,
+    clock: Clock | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> SyncReport:
+    """Bring rows up to date that are said to have changed: keys by stream name, with all rows that are `of` them.
+
+    No walk's state is touched. A stream that the source does not offer is passed over. A report with the finding `stopped` tells
+    that `stop` ended it early. Raises like `pull`.
+    """
+    ledger = Ledger(sink)
+    own_wire = None
+    try:
+        if wire is None:
+            wire = own_wire = _http(connector)
+        _fetch(connector, ledger, wanted, Dispatch(connector, wire, clock or SystemClock(), ledger.report, stop))
+    except SourceError as error:
+        error.report = ledger.close()
+        raise
+    finally:
+        if own_wire is not None:
+            own_wire.close()
+    return ledger.close()
+
+
+def _fetch(connector: Connector, ledger: Ledger, wanted: Mapping[str, Collection[int]], dispatch: Dispatch) -> None:
+    try:
+        adapted = _adapted(connector, dispatch)
+        if adapted is not None:
+            dispatch.connector = adapted
+            streams = adapted.streams()
+            pickings = [
+                Picking(adapted, stream, [other for other in streams if other.of == stream.name], ledger, wanted[stream.name])
+                for stream in streams
+                if wanted.get(stream.name)
+            ]
+            dispatch.drive([turn for picking in pickings for turn in picking.start()], ledger.commit)
+    finally:
+        dispatch.close()
+    if dispatch.is_stopped:
+        ledger.find("stopped", "info", "")
+
+
+def _http(connector: Connector) -> "HttpWire":
+    from connectors.transport import HttpWire  # requests takes long to import
+
+    return HttpWire(connector.endpoint, connector.limits.parallel)
+
+
 def _pull_over_http(
     connector: Connector,
     ledger: Ledger,
@@ -59,9 +117,7 @@ def _pull_over_http(
     stop: Callable[[], bool] | None,
     only: Callable[[Stream], bool] | None,
 ) -> None:
-    from connectors.transport import HttpWire  # requests takes long to import
-
-    wire = HttpWire(connector.endpoint, connector.limits.parallel)
+    wire = _http(connector)
     try:
         _pull(connector, ledger, wire, clock, full=full, stop=stop, only=only)
     finally:
@@ -82,8 +138,12 @@ def _pull(
     began = clock.now()
 
     def base() -> datetime:
-        """When this sync began by the server's clock, or by ours when the server tells none."""
-        return dispatch.server_now or began
+        """When this sync began by the server's clock, or by ours if that is behind: reading too much does no harm."""
+        return min(dispatch.server_now or began, began)
+
+    def skew() -> int:
+        """Seconds that the server's clock is ahead of ours."""
+        return 0 if dispatch.server_now is None else round((dispatch.server_now - began).total_seconds())
 
     try:
         adapted = _adapted(connector, dispatch)
@@ -91,8 +151,9 @@ def _pull(
             dispatch.connector = adapted
             ledger.report.findings.extend(adapted.findings())
             wanted = [stream for stream in adapted.streams() if only is None or only(stream)]
-            walks = [_walk(adapted, stream, ledger, base, full=full) for stream in wanted]
+            walks = [_walk(adapted, stream, ledger, base, skew, full=full) for stream in wanted]
             dispatch.drive([turn for walk in walks for turn in walk.start()], lambda: _store(walks, ledger))
+            dispatch.drive([turn for walk in walks for turn in walk.recount()], lambda: _store(walks, ledger))
     finally:
         dispatch.close()
     if dispatch.is_stopped:
@@ -118,12 +179,12 @@ def _adapted(connector: Connector, dispatch: Dispatch) -> Connector | None:
 
 
 def _walk(
-    connector: Connector, stream: Stream, ledger: Ledger, base: Callable[[], datetime], *, full: bool
+    connector: Connector, stream: Stream, ledger: Ledger, base: Callable[[], datetime], skew: Callable[[], int], *, full: bool
 ) -> KeysetWalk | WholeWalk:
     ledger.line(stream)
     if stream.walk is Walk.WHOLE:
         return WholeWalk(connector, stream, ledger, base)
-    return KeysetWalk(connector, stream, ledger, base, full=full)
+    return KeysetWalk(connector, stream, ledger, base, full=full, skew=skew)
 
 
 def _store(walks: Sequence[KeysetWalk | WholeWalk], ledger: Ledger) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from connectors.contract import Chunk, Finding, Json, Landing, Page, Progress, Reject, Sink, Stream, StreamReport, SyncReport
 from connectors.records import Record
+from connectors.text import clean_name
 
 _REASONS_TOLD = 5
+_COLUMNS_TOLD = 20
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ class Ledger:
     def close(self) -> SyncReport:
         """The report, with the findings that sum up the whole sync."""
         for name, columns in sorted(self._unknown.items()):
-            self.find("unknown_columns", "warning", name, len(columns), columns=", ".join(sorted(columns)))
+            self.find("unknown_columns", "warning", name, len(columns), columns=_shown(columns))
         for name, reasons in sorted(self._reasons.items()):
             told = dict(reasons.most_common(_REASONS_TOLD))
             self.report.findings.append(Finding("rows_quarantined", "warning", name, reasons.total(), told))
@@ -112,3 +114,10 @@ class Ledger:
 
     def _of(self, stream: Stream) -> _Waiting:
         return self._waiting.setdefault(stream.name, _Waiting(stream))
+
+
+def _shown(columns: Iterable[str]) -> str:
+    """Names of columns for a finding: a portal may send any number of them, of any length."""
+    names = sorted(columns)
+    more = [f"and {len(names) - _COLUMNS_TOLD} more"] if len(names) > _COLUMNS_TOLD else []
+    return ", ".join([clean_name(name) for name in names[:_COLUMNS_TOLD]] + more)

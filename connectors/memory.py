@@ -21,6 +21,7 @@ class _Shelf:
     live: dict[Key, Record] = field(default_factory=dict)
     quarantined: dict[str, Reject] = field(default_factory=dict)  # by last key field, until a good version arrives
     nameless: list[Reject] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)  # last key fields of rows that are gone
     numbers: list[int] | None = None  # all known walking keys, ascending; rebuilt when asked for
 
 
@@ -62,6 +63,16 @@ class MemorySink:
         """Live full keys."""
         return set(self._shelf(stream).live)
 
+    def rejected(self, stream: Stream) -> list[int]:
+        """Quarantined keys, ascending."""
+        return sorted(int(key) for key in self._shelf(stream).quarantined if key.isdigit())
+
+    def orphans(self, stream: Stream) -> list[int]:
+        """Live keys of stage changes whose lead or deal was here and is not any more, ascending."""
+        owners = self._shelves.get(stream.of)
+        gone = owners.deleted if owners else set()
+        return sorted(int(key[-1]) for key, row in self._shelf(stream).live.items() if getattr(row, "entity_id", None) in gone)
+
     def rows(self, stream: Stream) -> dict[Key, Record]:
         """The newest version of every live row by full key."""
         return dict(self._shelf(stream).live)
@@ -87,6 +98,7 @@ class MemorySink:
             key = key_of(record)
             known = shelf.live.get(key)
             shelf.quarantined.pop(key[-1], None)
+            shelf.deleted.discard(key[-1])
             if known is None or content_of(known) != content_of(record):
                 shelf.live[key] = record
                 appended += 1
@@ -109,6 +121,7 @@ class MemorySink:
                 was_known |= shelf.live.pop(key, None) is not None
             removed += was_known
             shelf.quarantined.pop(last, None)
+            shelf.deleted.add(last)
         return removed
 
     def _numbers(self, stream: Stream) -> list[int]:

@@ -1,10 +1,13 @@
-"""Text made comparable (`fold`) or safe to read (`clean_name`): SQL never normalises text, this module does it once."""
+"""Text made comparable (`fold`), safe to read (`clean_name`) or to print (`shown`): SQL never normalises text."""
 
 import re
 import unicodedata
 
 FOLD_LIMIT = 600
 NAME_LIMIT = 200
+
+# What makes a terminal act (escape sequences), a line read backwards (bidi) or an output fail (halves of surrogate pairs).
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # What never belongs in a stored word: controls (NUL breaks PostgreSQL), format characters (bidi overrides turn a printed name,
 # zero-width ones make equal words differ) and lone surrogates (cannot be written as UTF-8). Controls that act as white space are
@@ -39,3 +42,13 @@ def clean_name(text: str | None) -> str:
     if not text:
         return ""
     return " ".join(_HIDDEN.sub("", text).split())[:NAME_LIMIT].rstrip()
+
+
+def shown(text: str) -> str:
+    """Text safe to print, of any origin: what would act stands there as `\\u001b`. Line breaks and tabs stay; JSON stays JSON."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def is_acting(text: str) -> bool:
+    """Whether `shown` would change it."""
+    return _ACTING.search(text) is not None

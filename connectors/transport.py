@@ -1,25 +1,35 @@
-"""The only sockets: JSON over HTTP, with timeouts, without redirects, never showing an address: it may be a password."""
+"""The only sockets: JSON over HTTP, with timeouts, without redirects, never showing an address: it may be a password.
 
-import ipaddress
-import time
+https only (plain http to this machine itself), certificates checked, public addresses only unless the source says otherwise. A
+proxy named in the environment is used; a login for the host in ~/.netrc is not.
+"""
+
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from connectors.connections import Adapter, Cut, is_loopback
 from connectors.contract import Answer, Call, Endpoint
 from connectors.errors import AccessError, OptionError, TemporaryError
 from connectors.secrets import mask
 
 CONNECT_TIMEOUT = 10.0
 LARGEST = 64 * 1024 * 1024
+MOST_VALUES = 2_000_000  # of one answer: 2 500 rows of 100 columns are a quarter of a million
+_BULKY = 8 * 1024 * 1024  # no smaller answer can fill the memory, whatever it holds
 _CHUNK = 256 * 1024
+_LONGEST_REST = 600.0  # seconds
+_BROKEN, _MOST_BROKEN = "\ufffd", 3  # what stands for bytes that are no UTF-8, and how many of them are an accident of a field
+_HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +46,8 @@ class Received:
         """The decoded answer. The content type is not believed: error pages come as JSON and JSON as text."""
         is_json, body = True, None
         try:
-            body = msgspec.json.decode(self.raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            body = _decoded(self.raw)
+        except (ValueError, RecursionError):
             is_json = False
         return Answer(
             status=self.status,
@@ -53,15 +63,15 @@ class Received:
 class HttpWire:
     """Sends calls to one endpoint; `pool` threads may send at once.
 
-    Raises OptionError for an address that is neither https nor plain http to this machine itself.
+    Raises OptionError for an address that is neither https nor plain http to this machine itself, or that holds a user name.
     """
 
     def __init__(self, endpoint: Endpoint, pool: int = 1) -> None:
-        base = urlsplit(endpoint.base.reveal())
+        base = _address(endpoint.base.reveal())
         self.host = base.hostname or ""
         self._endpoint = endpoint
         self._secrets = (endpoint.base, *endpoint.headers.values())
-        is_local = _is_loopback(self.host)
+        is_local = is_loopback(self.host)
         if not self.host or base.scheme not in ("https", "http") or (base.scheme == "http" and not is_local):
             raise OptionError(
                 f"the address of {self.host or 'the source'} must begin with https://",
@@ -69,8 +79,9 @@ class HttpWire:
             )
         session = requests.Session()
         session.trust_env = not is_local  # a proxy set for the world must not see calls to this machine
+        session.auth = _as_it_is  # or requests would send the login that ~/.netrc has for the host, or for any host
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no state: threads share the session
-        session.mount(f"{base.scheme}://", HTTPAdapter(pool_connections=1, pool_maxsize=max(1, pool)))
+        session.mount(f"{base.scheme}://", Adapter(pool, is_public_only=not (is_local or endpoint.private_network)))
         session.headers["User-Agent"] = f"payback/{_version()}"
         session.headers["Accept"] = "application/json"
         for name, secret in endpoint.headers.items():
@@ -78,10 +89,20 @@ class HttpWire:
         self._session = session
 
     def send(self, call: Call, timeout: float) -> Received:
-        """What one call was answered within `timeout` seconds. Raises TemporaryError for network faults and answers over 64 MB,
-        AccessError when the server's certificate is not valid."""
+        """What one call was answered within 10 + `timeout` seconds, all in all. Raises TemporaryError for network faults and
+        answers over 64 MB, AccessError when the server's certificate is not valid, OptionError for a private address."""
+        with Cut(CONNECT_TIMEOUT + timeout) as cut:
+            try:
+                received = self._exchange(call, timeout)
+            except TemporaryError:
+                if not cut.is_due:
+                    raise
+        if cut.is_due:  # also when all seemed well: an answer without a length ends where the connection does
+            raise self._fault("the answer came too slowly")
+        return received
+
+    def _exchange(self, call: Call, timeout: float) -> Received:
         url = f"{self._endpoint.base.reveal()}{call.method}{self._endpoint.suffix}"
-        deadline = time.monotonic() + CONNECT_TIMEOUT + timeout
         is_post = call.verb == "POST"
         try:
             response = self._session.request(
@@ -95,7 +116,7 @@ class HttpWire:
                 stream=True,
             )
             with response:
-                return _received(response, self._body(response, deadline))
+                return _received(response, self._body(response))
         # `from None`: the texts of requests' errors show the address, which is the password.
         except requests.exceptions.SSLError as error:
             text = mask(str(error), self._secrets).lower()
@@ -120,7 +141,7 @@ class HttpWire:
         """Give back the sockets."""
         self._session.close()
 
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
+    def _body(self, response: requests.Response) -> bytes:
         pieces: list[bytes] = []
         length = 0
         # read1 gives what is there; iter_content would wait for a full chunk, for hours when a server drips.
@@ -128,10 +149,12 @@ class HttpWire:
             length += len(piece)
             if length > LARGEST:
                 raise self._fault(f"the answer is larger than {LARGEST >> 20} MB")
-            if time.monotonic() > deadline:
-                raise self._fault("the answer came too slowly")
             pieces.append(piece)
-        return b"".join(pieces)
+        raw = b"".join(pieces)
+        # Decoded, `{},` takes thirty times the memory.
+        if length > _BULKY and sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
+            raise self._fault(f"the answer holds more than {MOST_VALUES} values")
+        return raw
 
     def _fault(self, what: str) -> TemporaryError:
         return TemporaryError(
@@ -158,9 +181,9 @@ def _host(location: str) -> str | None:
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds; the date form is not used by the CRMs we know."""
+    """`Retry-After` in seconds, at most ten minutes: a night must not end there. The CRMs we know do not use the date form."""
     value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
+    return min(float(value), _LONGEST_REST) if value.isascii() and value.isdigit() and len(value) < 6 else None
 
 
 def _words(error: requests.exceptions.ConnectionError) -> str:
@@ -172,13 +195,47 @@ def _words(error: requests.exceptions.ConnectionError) -> str:
     return "the connection broke"
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _address(text: str) -> SplitResult:
+    """The parts of an address. Raises OptionError for one that two programs could read in two ways, or that holds a login."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        base = urlsplit(text)
+        host = base.netloc.rpartition(":")[0] if base.port is not None else base.netloc
     except ValueError:
-        return False
+        base, host = SplitResult("", "", "", "", ""), ""
+    if "@" in base.netloc:
+        raise OptionError(
+            "the address holds a user name or a password before its host: https://USER:PASSWORD@HOST",
+            hint="take that part out: logins go into options of their own",
+        )
+    if host and _HOST.fullmatch(host) is None:
+        raise OptionError("the address has a host that is no host name", hint="copy the whole address as the CRM shows it")
+    return base
+
+
+def _decoded(raw: bytes) -> Any:
+    """JSON as it is meant. One number beyond all bounds or half a character in one field must not cost the whole answer: such
+    a value stays text, and the row's reader refuses it. Many are another charset than JSON's: read on, every text of the answer
+    would be stored as question marks. Raises ValueError, RecursionError (nested too deep)."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = raw.decode("utf-8-sig", "replace")
+        if text.count(_BROKEN) - raw.count(_BROKEN.encode()) > _MOST_BROKEN:
+            raise ValueError("another charset") from None
+        return json.loads(text, parse_int=_whole, parse_float=_fraction, parse_constant=str)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) < 20 else digits[:40]
+
+
+def _fraction(digits: str) -> float | str:
+    number = float(digits)
+    return digits[:40] if number in (float("inf"), float("-inf")) else number
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _version() -> str:

@@ -70,6 +70,7 @@ class Chain(Turn):
         *,
         pages: int,
         since: datetime | None = None,
+        of: tuple[int, ...] | None = None,
         landed: Callable[[Page], None],
         onward: Callable[["Chain"], list[Turn]],
     ) -> None:
@@ -79,13 +80,14 @@ class Chain(Turn):
         self.after = after
         self.upto = upto
         self.since = since
+        self.of = of
         self.pages = pages
         self.is_finished = False
         self.n_rows = 0  # received by the last request
         self._began_after = after
         self._landed = landed
         self._onward = onward
-        self.method = connector.call(stream, Slice(after=after, upto=upto, since=since)).method
+        self.method = connector.call(stream, Slice(after=after, upto=upto, since=since, of=of)).method
 
     def size(self, room: int) -> int:
         return max(1, min(self.pages, room))
@@ -94,7 +96,7 @@ class Chain(Turn):
         calls = []
         after: int | str = self.after
         for i, name in enumerate(names):
-            calls.append(self._connector.call(self.stream, Slice(after=after, upto=self.upto, since=self.since)))
+            calls.append(self._connector.call(self.stream, Slice(after=after, upto=self.upto, since=self.since, of=self.of)))
             if i + 1 < len(names):
                 after = self._connector.chain(self.stream, name)
         return calls

@@ -37,6 +37,10 @@ class WholeWalk:
         self.has_changed = False
         return {"since": self._base().isoformat()}
 
+    def recount(self) -> list[Turn]:
+        """Nothing to do once all streams are done."""
+        return []
+
     def _ask(self, start: int) -> Questions:
         def answered(answers: Mapping[str, Answer]) -> list[Turn]:
             return self._took(self._connector.page(self.stream, answers["page"].body), start)

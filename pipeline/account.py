@@ -10,8 +10,9 @@ import numpy as np
 from pipeline.controls import Candidate, Control, pooled, propose
 from pipeline.effects import Funnel
 from pipeline.journeys import UNKNOWN
-from pipeline.llq import CHECK, RATE, TOTAL, Mode, Past, learn
+from pipeline.llq import Past, learn
 from pipeline.metrics import Cells
+from pipeline.modes import CHECK, RATE, TOTAL, Mode
 from pipeline.periods import Periods
 from pipeline.queries import load
 from pipeline.recording import Recorded

@@ -14,9 +14,10 @@ from pipeline.errors import ConfigError
 from pipeline.guards import without_dip
 from pipeline.journeys import StageUse
 from pipeline.ladder import Reason, Rung, Verdict
-from pipeline.llq import RATE, Past, llq
+from pipeline.llq import Past, llq
 from pipeline.looks import Looks, always_valid
 from pipeline.metrics import Cells, Figure
+from pipeline.modes import RATE
 from pipeline.periods import Periods
 from pipeline.recording import Guard, standardised
 from pipeline.roi import Costs, Money, SavedHours, compute_money

@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands that need them, so that `payback 
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +18,19 @@ import click
 
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask
+from pipeline.commands_care import backup, erase, prune, restore
+from pipeline.commands_schedule import schedule, serve
+from pipeline.commands_status import alerts, status
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
-from pipeline.options import FORMATS, as_of_option, format_option, json_option, language_option
+from pipeline.logs import FORMATS as LOG_FORMATS
+from pipeline.logs import LEVELS, log
+from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
 if TYPE_CHECKING:
     from connectors.contract import Progress
     from pipeline.queries import Query
     from pipeline.run import NightReport
     from pipeline.settings import Settings
-
 
 
 @dataclass(slots=True)
@@ -37,17 +42,23 @@ class Invocation:
     is_debug: bool = False
     secrets: tuple[Secret, ...] = ()
     code: int = Exit.OK
+    log_format: str = "text"
+    log_level: str | None = None
 
     def settings(self) -> "Settings":
-        from pipeline.settings import load_settings
+        from pipeline.settings import load_settings, read_environment
 
+        # What stands in .env is secret even while the rest cannot be read.
+        self.secrets = tuple(map(Secret, read_environment(self.folder, {}).values()))
         settings = load_settings(self.folder, self.environ)
         self.secrets = settings.secrets()
+        log.configure(self.log_format, self.log_level, self.secrets)
         return settings
 
 
 def run() -> None:
-    """Console entry point."""
+    """Console entry point. What a run writes (warehouse, state, reports, copies) is for the user who runs it alone."""
+    os.umask(os.umask(0o077) | 0o077)
     sys.exit(main(sys.argv[1:], os.environ))
 
 
@@ -65,8 +76,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except (PipelineError, SourceError) as error:
         return _explain(error, invocation)
     except Exception as error:
-        if invocation.is_debug:
-            raise
+        _show_traceback(invocation)
         name = type(error).__name__
         click.echo(f"payback: unexpected {name}: {mask(str(error), invocation.secrets)}", err=True)
         click.echo("  -> this is a fault of Payback: run again with --debug and report what it prints", err=True)
@@ -75,12 +85,17 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _explain(error: PipelineError | SourceError, invocation: Invocation) -> int:
-    if invocation.is_debug:
-        raise error
+    _show_traceback(invocation)
     click.echo(f"payback: {mask(str(error), invocation.secrets)}", err=True)
     if error.hint:
         click.echo(f"  -> {mask(error.hint, invocation.secrets)}", err=True)
     return exit_code(error)
+
+
+def _show_traceback(invocation: Invocation) -> None:
+    """With --debug; texts of foreign errors quote addresses and values."""
+    if invocation.is_debug:
+        click.echo(mask(traceback.format_exc(), invocation.secrets), err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,12 +108,15 @@ def _explain(error: PipelineError | SourceError, invocation: Invocation) -> int:
     help="Folder of the configuration.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--log-format", type=click.Choice(LOG_FORMATS), default="text", show_default=True, help="Of the log on stderr.")
+@click.option("--log-level", type=click.Choice(LEVELS), help="Default: info; warning when stderr is a terminal.")
 @click.version_option(package_name="payback")
 @click.pass_obj
-def payback(invocation: Invocation, folder: Path, debug: bool) -> None:
+def payback(invocation: Invocation, folder: Path, debug: bool, log_format: str, log_level: str | None) -> None:
     """What a launch really earned: CRM in, ROI report with honest intervals out."""
     invocation.folder = folder
     invocation.is_debug = debug
+    invocation.log_format, invocation.log_level = log_format, log_level
 
 
 @payback.command()
@@ -106,6 +124,7 @@ def payback(invocation: Invocation, folder: Path, debug: bool) -> None:
 @click.option("--profile", default="salon", show_default=True, help="salon, clinic, school or services.")
 @click.option("--timezone", default="Europe/Moscow", show_default=True, help="IANA time zone of the business.")
 @click.option("--webhook", help="Incoming webhook of a Bitrix24 portal; stored in .env only. Asked for without echo if left out.")
+@click.option("--private-network", is_flag=True, help="The portal stands in your own network, at a private address.")
 @click.option("--files", help="Instead of a portal: export files, a folder or a pattern.")
 @click.option("--branch", help="Where a lead's branch stands: a custom field's title or code, or 'pipeline'.")
 @click.option("--launch", default="assistant", show_default=True, help="Short name of the first launch.")
@@ -221,7 +240,7 @@ def report(
     from pipeline.reports import render, write
     from pipeline.run import measure_launch
 
-    kinds = _formats(formats)
+    kinds = formats_of(formats)
     settings = invocation.settings()
     document = measure_launch(settings, settings.launch(launch), as_of)
     for kind in kinds:
@@ -244,7 +263,7 @@ def run_command(
     """One nightly run: sync, check, measure, report."""
     from pipeline.run import run_nightly
 
-    kinds = _formats(formats)
+    kinds = formats_of(formats)
     settings = invocation.settings()
     with _progress() as progress:
         night = run_nightly(settings, as_of=as_of, kinds=kinds, language=language, out=out, progress=progress)
@@ -252,23 +271,6 @@ def run_command(
     if "terminal" in kinds and not is_json:
         for text in night.texts:
             click.echo(text, nl=False)
-
-
-@payback.command()
-@json_option
-@click.pass_obj
-def status(invocation: Invocation, is_json: bool) -> None:
-    """Freshness of every source and the last runs."""
-    from pipeline.run import current_status
-
-    document = current_status(invocation.settings())
-    if is_json:
-        _print_json(document, invocation)
-        return
-    for source in document["sources"]:
-        click.echo(f"{source['source']:20} last heard {source['last_seen'] or 'never'}")
-    for entry in document["runs"]:
-        click.echo(f"{entry['started_at']}  {entry['kind']:8} {entry['outcome']}")
 
 
 @payback.command()
@@ -330,6 +332,14 @@ def holdout(
         click.echo(line)
 
 
+for command in (backup, restore, prune, erase):
+    payback.add_command(command)
+payback.add_command(serve)
+payback.add_command(status)
+payback.add_command(alerts)
+payback.add_command(schedule)
+
+
 def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:
     """The answer of somebody at a terminal; without one the option is missing."""
     if not sys.stdin.isatty():
@@ -349,16 +359,6 @@ def _query(name: str) -> "Query":
         short = [full.rpartition("/")[2] for full in known]
         raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
     return queries.load(fits[0])
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not kinds:
-        raise click.BadParameter(f"name at least one of {', '.join(FORMATS)}", param_hint="--format")
-    for kind in kinds:
-        if kind not in FORMATS:
-            raise click.BadParameter(f"{kind!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
-    return kinds
 
 
 @contextmanager

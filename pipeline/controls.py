@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipeline.llq import TOTAL, llq
+from pipeline.llq import llq
+from pipeline.modes import TOTAL
 from pipeline.weekly import FloatArray, IndexArray, WeeklyCounts, Weeks, checked
 
 MIN_PRE_WEEKS = 8

@@ -2,7 +2,7 @@
 else about the warehouse is written once, in SQL that runs on all of them."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -40,11 +40,19 @@ class Database(Protocol):
         ...
 
     def insert(self, connection: Connection, sql: str, parameters: Parameters) -> int:
-        """Run an INSERT; the number of rows it added."""
+        """Run an INSERT or a DELETE; the number of rows it added or took out."""
         ...
 
     def columns(self, connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
         """The rows of a query by column; see `plain` for the types."""
+        ...
+
+    def blocks(self, connection: Connection, sql: str) -> Iterator[pa.Table]:
+        """The rows of a query without parameters, some thousand at a time, with their exact types: decimals, dates."""
+        ...
+
+    def compact(self, tables: Iterable[str]) -> None:
+        """Give back the space of the rows that were taken out of the tables, so that their bytes go too."""
         ...
 
     def numbers(self, connection: Connection, sql: str, parameters: Parameters) -> "array[int]":

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pipeline.llq import CHECK, CONTROL, RATE, TOTAL, Past, llq
+from pipeline.llq import Past, llq
+from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.prediction import Prediction
 from pipeline.shapley import split_product
 from pipeline.weekly import FloatArray, IndexArray, WeeklyCheck, WeeklyCounts, WeeklyRate, WeeklyRatio, Weeks, checked

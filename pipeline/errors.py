@@ -43,6 +43,14 @@ class NoWarehouse(WarehouseError):
     """There is no warehouse at the configured place yet."""
 
 
+class Interrupted(PipelineError):
+    """The program was told to stop in the middle of a run."""
+
+
+class Busy(PipelineError):
+    """Another run is under way on this installation."""
+
+
 class NothingToMeasure(PipelineError):
     """There is nothing to measure (yet): no leads, no pre period, a launch in the future."""
 
@@ -55,6 +63,8 @@ EXIT_CODES: dict[type[Exception], Exit] = {
     PayloadError: Exit.PAYLOAD,
     WarehouseError: Exit.WAREHOUSE,
     NothingToMeasure: Exit.NOTHING,
+    Interrupted: Exit.TEMPORARY,
+    Busy: Exit.TEMPORARY,
     PipelineError: Exit.UNEXPECTED,
     SourceError: Exit.UNEXPECTED,
 }
@@ -63,3 +73,10 @@ EXIT_CODES: dict[type[Exception], Exit] = {
 def exit_code(error: BaseException) -> Exit:
     """The exit code of an error: that of its nearest class in `EXIT_CODES`, else `UNEXPECTED`."""
     return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), Exit.UNEXPECTED)
+
+
+def in_words(error: BaseException) -> str:
+    """A line for people: what happened and what to do next; for what nobody foresaw also the name of its class."""
+    if not isinstance(error, PipelineError | SourceError):
+        return f"{type(error).__name__}: {error}"
+    return f"{error} ({error.hint})" if error.hint else str(error)

@@ -3,13 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import llq
 from pipeline.claims import Claim
 from pipeline.controls import Candidate
 from pipeline.effects import Effect, Interval
 from pipeline.holdout import HoldoutEffect, TooFewLeads
 from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
+from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.panel import Panel
 from pipeline.power import Power
 from pipeline.recording import Guard
@@ -174,8 +174,8 @@ def priors(measurement: Measurement) -> Json:
     """Prior weights and scales of each temperament by kind of series, calm first."""
     n_pre, total = len(measurement.periods.pre_weeks), measurement.rung.total
     rows: list[Json] = []
-    for mode in (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK):
-        season = total.season if mode is llq.TOTAL and total is not None else 0.0
+    for mode in (TOTAL, CONTROL, RATE, CHECK):
+        season = total.season if mode is TOTAL and total is not None else 0.0
         for n, (temper, weight) in enumerate(zip(mode.tempers(season, n_pre), mode.prior(n_pre), strict=True), start=1):
             rows.append({"mode": mode.name, "temper": n, "weight": float(weight), **temper._asdict()})
     return rows

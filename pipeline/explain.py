@@ -9,8 +9,8 @@ product of medians).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline import llq
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
+from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.reports import doubts, evidence, sentences, tables
 from pipeline.reports.numbers import MINUS, Numbers, numbers_of
 from pipeline.reports.words import plain
@@ -35,7 +35,7 @@ FACTORS = {
     "paid_rate": ("paid", "visited", "revenue"),
     "average_check": ("revenue", "paid", "revenue"),
 }
-MODES = (llq.TOTAL, llq.CONTROL, llq.RATE, llq.CHECK)
+MODES = (TOTAL, CONTROL, RATE, CHECK)
 
 
 def explain(document: Mapping[str, Json], language: str = "en") -> str:
@@ -362,7 +362,7 @@ class _Account:
         for mode in MODES:
             n_pre_weeks = self.document["periods"]["pre"]["n_weeks"]
             weights = mode.prior(n_pre_weeks)
-            for n, temper in enumerate(mode.tempers(season if mode is llq.TOTAL else 0.0, n_pre_weeks)):
+            for n, temper in enumerate(mode.tempers(season if mode is TOTAL else 0.0, n_pre_weeks)):
                 yield {"mode": mode.name, "temper": n + 1, "weight": float(weights[n]), **temper._asdict()}
 
     def _sql(self, metric: str) -> str:

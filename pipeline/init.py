@@ -32,6 +32,7 @@ class Answers:
     webhook: Secret | None = None
     files: str | None = None
     branch: str | None = None
+    private_network: bool = False  # the portal stands in the company's own network
     launch: str = "assistant"
     launch_title: str = "AI-ассистент"
     started_on: date | None = None
@@ -93,7 +94,9 @@ def write_config(folder: Path, answers: Answers, environ: Mapping[str, str], *, 
 def read_stages(answers: Answers, hash_key: Secret) -> list[Stage]:
     """The stage dictionary of the source, read live."""
     kind: Any = registry.kind("bitrix24" if answers.webhook else "files")
-    table = {"webhook": f"env:{WEBHOOK_VARIABLE}"} if answers.webhook else {"path": answers.files}
+    table: dict[str, Any] = {"webhook": f"env:{WEBHOOK_VARIABLE}"} if answers.webhook else {"path": answers.files}
+    if answers.private_network:
+        table["private_network"] = True
     variables = {WEBHOOK_VARIABLE: answers.webhook.reveal()} if answers.webhook else {}
     if answers.branch:
         table["branch"] = answers.branch
@@ -134,7 +137,7 @@ def _write_env(path: Path, stored: Mapping[str, str], answers: Answers, key: str
 
 def _main_toml(answers: Answers, profile: Profile) -> str:
     if answers.webhook:
-        source = f'kind = "bitrix24"\nwebhook = "env:{WEBHOOK_VARIABLE}"'
+        source = f'kind = "bitrix24"\nwebhook = "env:{WEBHOOK_VARIABLE}"' + "\nprivate_network = true" * answers.private_network
     else:
         source = f'kind = "files"\npath = {quoted(answers.files or "")}'
     branch = (

@@ -5,8 +5,8 @@
 | R0 | under 4 whole weeks or under 30 visits on a side | none, "about N more weeks" |
 | R1 | otherwise, unless a guard withholds it (`guards`) | process claim |
 | R2 | an untreated control that is fit for it (`controls`) | total, leads predicted from the control's |
-| R3 | no control, at least 52 pre weeks | total, season prior .15 or hardly any (`llq.FAINT_SHARE`); from 104 weeks .25 |
-| R4 | 26 to 51 | total, .20 or hardly any (`llq.FAINT_SHARE`), indicative |
+| R3 | no control, at least 52 pre weeks | total, season prior .15 or hardly any (`modes.FAINT_SHARE`); from 104 weeks .25 |
+| R4 | 26 to 51 | total, .20 or hardly any (`modes.FAINT_SHARE`), indicative |
 | R5 | under 26 | total, .10, at most 8 post weeks, indicative |
 
 A guard withholds a claim, keeps it out of the headline (indicative), lowers the verdict by one step, or widens the interval.

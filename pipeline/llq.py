@@ -24,34 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.modes import LONG_WEEKS, Mode, grid
 from pipeline.prediction import Prediction, table_of
 from pipeline.weekly import FloatArray, IndexArray, Standard, Weekly, Weeks
 
 YEAR_WEEKS = 365.25 / 7
-LEVEL_SD = 2.0
 # A sampling variance of 1e-8 is an error of 0.01 % a week: far below any omega, and 10^9 leads a week
 # stay invertible.
 VARIANCE_FLOOR = 1e-8
 NO_DATA = 1e12  # the variance of a week nobody came in: it says nothing
-# Grid nodes in units of the calm prior's scale; the last ones sit where the wildest temperament still has mass.
-OMEGA_NODES = np.array([0.0, 0.25, 0.5, 0.8, 1.2, 1.8, 2.8, 4.5, 8.0, 16.0])
-KAPPA_NODES = np.array([0.0, 0.2, 0.4, 0.65, 1.0, 1.5, 2.2, 3.3, 5.0, 8.0, 14.0, 25.0])
-
-# Prior weights of the temperaments. Under half a year of history nothing can speak for a wave, and a weight that is not
-# earned would only blind small shops; from half a year on real rates were restless often enough to give them more.
-LONG_WEEKS = 26
-WEIGHTS = (0.985, 0.010, 0.005)
-RATE_WEIGHTS = (0.80, 0.14, 0.06)
-# Another branch goes its own way more often than a total does, and eight weeks can show it.
-CONTROL_WEIGHTS = (0.93, 0.05, 0.02)
-# From half a year on the weeks begin to say whether there is a season at all: this share of the prior says "hardly any",
-# a tenth of the one told.
-FAINT_SHARE, FAINT_SEASON = 0.3, 0.1
 # What sister series say counts half: they share customers, seasons and staff.
 SISTER_SHARE = 0.5
 # Widening: the mean square of the placebo surprises, with a prior of `n` surprises of size `size`.
@@ -60,54 +45,6 @@ LONG_SURPRISE = (2.0, 1.1)
 MOST_SURPRISE = 4.0  # a single freak week must not widen everything without bound
 MOST_PLACEBOS = 4
 MIN_PLACEBO_WEEKS = 10
-
-
-class Temper(NamedTuple):
-    """Prior scales relative to the pre level: `slope` is a week's, `season` the first harmonic's standard deviation."""
-
-    omega: float
-    kappa: float
-    slope: float
-    season: float
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """Prior scales of one kind of series: the calm ones, and those of restless series."""
-
-    name: str
-    omega: float
-    kappa: float
-    slope: float
-    restless: tuple[Temper, ...] = ()
-    long_weights: tuple[float, ...] = WEIGHTS
-    short_weights: tuple[float, ...] = WEIGHTS
-    can_be_faint: bool = False
-    """Whether the season told of may be hardly there: from half a year of history on the weeks can tell."""
-
-    def tempers(self, season: float, n_pre_weeks: int) -> tuple[Temper, ...]:
-        """All temperaments, calm first; each knows at least the season it is told of."""
-        calm = Temper(self.omega, self.kappa, self.slope, season)
-        faint = (calm._replace(season=FAINT_SEASON * season),) if self._is_faint(n_pre_weeks) else ()
-        return (calm, *faint, *(one._replace(season=max(one.season, season)) for one in self.restless))
-
-    def prior(self, n_pre_weeks: int) -> FloatArray:
-        """Prior weights of the temperaments."""
-        calm, *restless = (self.long_weights if n_pre_weeks >= LONG_WEEKS else self.short_weights)[: 1 + len(self.restless)]
-        shares = (1 - FAINT_SHARE, FAINT_SHARE) if self._is_faint(n_pre_weeks) else (1.0,)
-        weights = np.array([*(calm * share for share in shares), *restless])
-        return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-    def _is_faint(self, n_pre_weeks: int) -> bool:
-        return self.can_be_faint and n_pre_weeks >= LONG_WEEKS
-
-
-_RESTLESS = (Temper(0.06, 0.025, 0.004, 0.15), Temper(0.10, 0.06, 0.004, 0.30))
-TOTAL = Mode("total", 0.06, 0.02, 0.008, (Temper(0.10, 0.05, 0.010, 0.30), Temper(0.20, 0.12, 0.020, 0.60)), can_be_faint=True)
-_OWN_WAY = (Temper(0.10, 0.04, 0.004, 0.10), Temper(0.15, 0.08, 0.008, 0.20))
-CONTROL = Mode("control", 0.06, 0.016, 0.003, _OWN_WAY, CONTROL_WEIGHTS, CONTROL_WEIGHTS)
-RATE = Mode("rate", 0.03, 0.01, 0.004, _RESTLESS, RATE_WEIGHTS)
-CHECK = Mode("check", 0.03, 0.01, 0.004, _RESTLESS, RATE_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +175,7 @@ class _Model:
     """Several series over the same weeks under one mode: everything but the data is shared, so they are done at once."""
 
     def __init__(self, series: Sequence[Weekly], pre: IndexArray, post: IndexArray, mode: Mode, season: float) -> None:
-        self._grid = _grid(mode, season, pre.size)
+        self._grid = grid(mode, season, pre.size)
         self.prior = mode.prior(pre.size)
         self.standards: list[Standard] = [one.standard(pre, post) for one in series]
         self.pre = pre
@@ -376,38 +313,3 @@ def _columns(n_weeks: int, centre: float, *, has_season: bool) -> FloatArray:
         angle = 2 * np.pi * harmonic * t / YEAR_WEEKS
         columns += [np.cos(angle), np.sin(angle)]
     return np.column_stack(columns)
-
-
-class _Grid(NamedTuple):
-    """The quadrature of one mode: variances by cell, log prior mass (temperaments x cells), prior sd of each coefficient
-    (temperaments x columns)."""
-
-    omega_sq: FloatArray
-    kappa_sq: FloatArray
-    log_mass: FloatArray
-    sds: FloatArray
-
-
-@lru_cache(maxsize=256)
-def _grid(mode: Mode, season: float, n_pre_weeks: int) -> _Grid:
-    tempers = mode.tempers(season, n_pre_weeks)
-    n_columns = 6 if any(one.season > 0 for one in tempers) else 2
-    omega, kappa = (nodes.ravel() for nodes in np.meshgrid(mode.omega * OMEGA_NODES, mode.kappa * KAPPA_NODES))
-    masses = [np.outer(_half_t_mass(KAPPA_NODES * mode.kappa / one.kappa), _half_t_mass(OMEGA_NODES * mode.omega / one.omega))
-              for one in tempers]
-    log_mass = np.log(np.maximum(np.stack([mass.ravel() for mass in masses]), 1e-300))
-    return _Grid(omega**2, kappa**2, log_mass, np.stack([_coefficient_sds(one, n_columns) for one in tempers]))
-
-
-def _coefficient_sds(temper: Temper, n_columns: int) -> FloatArray:
-    """Prior standard deviation of each coefficient; a season that is not there has next to none."""
-    season = max(temper.season, 1e-5)
-    return np.array([LEVEL_SD, temper.slope, season, season, season / 2, season / 2][:n_columns])
-
-
-def _half_t_mass(nodes: FloatArray) -> FloatArray:
-    """Prior mass of each node's cell under a half-t with 3 degrees of freedom and scale 1."""
-    edges = (nodes[1:] + nodes[:-1]) / 2
-    x = edges / np.sqrt(3.0)
-    below = 2 / np.pi * (x / (1 + x**2) + np.arctan(x))
-    return np.diff(np.concatenate([[0.0], below, [1.0]]))

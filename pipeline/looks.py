@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline.effects import Interval, ProcessEffect
 from pipeline.ladder import MIN_WEEKS
-from pipeline.llq import RATE, Past, llq, placebos
+from pipeline.llq import Past, llq, placebos
+from pipeline.modes import RATE
 from pipeline.roi import MONTH_DAYS, Money
 from pipeline.weekly import WeeklyRate, Weeks
 

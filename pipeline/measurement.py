@@ -145,7 +145,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
     weeks = _weeks(periods)
     measured = _observe_all(reading, periods, horizon, launch.margin)
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
-    findings = (*run_checks(reading, window), *_told(gap, sources, as_of, settings))
+    findings = (*run_checks(reading, window), *_told(gap, sources, as_of, settings), *_erased(reading, window, launch, settings))
     score = trust_score(findings)
 
     funnel = funnel_of(measured, stages)
@@ -267,6 +267,22 @@ def _told(gap: Gap | None, sources: Sequence[SourceCoverage], as_of: AsOf, setti
             # An export is as old as it is; a portal should be read every night.
             severity = "info" if source.source in files else "warning"
             yield Finding("source_stale", severity, source.source, n_days, {"heard_on": source.heard_on.isoformat()})
+
+
+def _erased(reading: "Reading", window: Window, launch: Launch, settings: Settings) -> Iterator[Finding]:
+    """That people were erased on request from the months looked at: what was computed before that cannot be computed again."""
+    first, last = f"{window.start:%Y-%m}", f"{window.end:%Y-%m}"
+    rows = [
+        row
+        for row in reading.rows(load("erased"))
+        if row.month is not None and first <= row.month <= last and row.source in (launch.scope.sources or (row.source,))
+    ]
+    for kind in ("leads", "deals"):  # deals alone are counted only where there are no leads
+        erased = [row for row in rows if row.table_name == kind]
+        if erased:
+            on = AsOf.instant(max(row.erased_at for row in erased), settings.business.zone).on
+            yield Finding("erased_on_request", "info", kind, sum(int(row.n) for row in erased), {"last_on": on.isoformat()})
+            return
 
 
 def _horizon(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, known_on: date) -> Horizon:

@@ -4,11 +4,12 @@ DuckDB lets one process write a file, or several read it. So a file is attached 
 it, and whoever finds it taken tries again until a deadline.
 """
 
+import os
 import re
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,11 @@ from pipeline.database import Parameters, plain
 from pipeline.errors import NoWarehouse, WarehouseError
 
 _KEPT = "nothing already stored is lost"
+
+
+_BLOCK = 50_000  # rows
+# Somebody may have opened the old file and not yet asked for its lock when the new one takes its place: it must find it taken.
+_LINGER = 0.2
 
 
 class _Taken(Exception):
@@ -80,6 +86,11 @@ class _Process:
             connection.execute(f"USE {attached.name}")
             return connection
 
+    def is_quiet(self, path: Path) -> bool:
+        """Whether no thread of this process has the file open for writing."""
+        with self._lock:
+            return not self._files[path].is_writable
+
     def close(self, path: Path, write: bool, thread: int) -> None:
         """Give the file back; the last one out detaches it, which folds the log into the file."""
         with self._lock:
@@ -103,6 +114,7 @@ class _Wire(ConnectionWrapper):
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, release: Callable[[], None]) -> None:
         super().__init__(connection)
+        self.raw = connection
         self._release = release
 
     def close(self) -> None:
@@ -160,6 +172,82 @@ class OnDuckDB:
         for block in _fetched(connection, sql, parameters).column(0).chunks:
             found.frombytes(block.cast(pa.int64()).to_numpy().tobytes())
         return found
+
+    def blocks(self, connection: Connection, sql: str) -> Iterator[pa.Table]:
+        for block in _raw(connection).sql(sql).to_arrow_reader(_BLOCK):
+            yield pa.table([_text(column) for column in block.columns], names=block.schema.names)
+
+    def compact(self, tables: Iterable[str]) -> None:
+        """DuckDB overwrites nothing: a file keeps the bytes of deleted rows until their blocks are used again. So the tables are
+        written into a new file, which takes the old one's place."""
+        fresh = self._path.with_name(f"{self._path.name}.compact")
+        forget(fresh)
+        try:
+            with self._faults(), self._held(is_folded=True) as raw:
+                _copy_all(raw, fresh)
+                self._swap(fresh)
+        finally:
+            forget(fresh)
+
+    def copy_to(self, file: Path) -> None:
+        """All tables, in one view, as a new DuckDB file. Readers go on, writers of other processes wait."""
+        with self._faults(), self._held(is_folded=False) as raw:
+            _copy_all(raw, file)
+
+    def take(self, fresh: Path) -> None:
+        """Put a DuckDB file of the same disk in the place of this one, once nobody writes it. A damaged one is set aside."""
+        if not self._path.exists():
+            fresh.replace(self._path)
+            sync_folder(self._path.parent)
+            return
+        try:
+            with self._faults(), self._held(is_folded=True):
+                self._swap(fresh)
+        except WarehouseError:
+            if not self.is_damaged():
+                raise
+            for path in (self._path, _log(self._path)):
+                if path.exists():
+                    path.replace(f"{path}.damaged")
+            fresh.replace(self._path)
+
+    def is_damaged(self) -> bool:
+        """Whether the file is there and cannot be opened as what it should be."""
+        try:
+            with self._faults(), self.reading():
+                return False
+        except WarehouseError as error:
+            return not isinstance(error, NoWarehouse) and "is damaged" in str(error)
+
+    @contextmanager
+    def _held(self, *, is_folded: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The file open for reading, so that nobody writes it; `is_folded`: with all that was committed in it, none in a log."""
+        deadline = time.monotonic() + self._lock_timeout
+        while True:
+            wire = self._open(write=False)
+            try:
+                if not is_folded or (not _log(self._path).exists() and _PROCESS.is_quiet(self._path)):
+                    yield wire.raw
+                    return
+            finally:
+                wire.close()
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"the warehouse {self.place} is being written all the time, or its log cannot be folded into it",
+                    hint="wait until the sync is over, free some space, then run again",
+                )
+            with self.writing():  # the last writer was killed: whoever writes next folds its log into the file
+                pass
+            time.sleep(0.01)
+
+    def _swap(self, fresh: Path) -> None:
+        old = self._path.stat()
+        fresh.chmod(old.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(fresh, old.st_uid, old.st_gid)
+        fresh.replace(self._path)
+        sync_folder(self._path.parent)
+        time.sleep(_LINGER)
 
     def _engine(self, *, write: bool) -> Engine:
         return create_engine("duckdb://", creator=lambda: self._open(write), poolclass=NullPool, hide_parameters=True)
@@ -245,6 +333,47 @@ def _holder(error: Exception) -> str | None:
         process = re.search(r"\(PID (\d+)\)", message)
         return f"process {process[1]}" if process else "another process"
     return "another thread of this process" if "file handle conflict" in message else None
+
+
+def forget(file: Path) -> None:
+    """Remove a DuckDB file with its log, if they are there."""
+    for path in (file, _log(file)):
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """What was renamed in the folder stays renamed when the power fails."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _log(file: Path) -> Path:
+    return file.with_name(f"{file.name}.wal")
+
+
+def _copy_all(raw: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """All tables of the connection's database into a new file, on disk when this returns; nothing is left after an error."""
+    (source,) = raw.execute("SELECT current_database()").fetchall()[0]
+    quoted = str(file).replace("'", "''")
+    raw.execute(f"ATTACH '{quoted}' AS copied")
+    try:
+        raw.execute(f"COPY FROM DATABASE {source} TO copied")
+        raw.execute("CHECKPOINT copied")
+    except BaseException:
+        with suppress(duckdb.Error):
+            raw.execute("DETACH copied")
+        forget(file)
+        raise
+    raw.execute("DETACH copied")
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _text(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _fetched(connection: Connection, sql: str, parameters: Parameters) -> pa.Table:

@@ -3,7 +3,7 @@
 import io
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +31,9 @@ _ARROW_BY_OID = {
     1114: pa.timestamp("us"),
     1700: pa.float64(),
 }
+
+_EXACT_BY_OID = {**_ARROW_BY_OID, 1700: pa.decimal128(18, 2)}
+_BLOCK_BYTES = 4_000_000
 
 
 class OnPostgreSQL:
@@ -90,6 +93,33 @@ class OnPostgreSQL:
         values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(kinds)
         arrays = [_array(column, kind) for column, kind in zip(values, kinds, strict=True)]
         return plain(pa.table(arrays, names=list(result.keys())))
+
+    def blocks(self, connection: Connection, sql: str) -> Iterator[pa.Table]:
+        raw: Any = connection.connection.dbapi_connection
+        with raw.cursor() as cursor:
+            description = cursor.execute(f"SELECT * FROM ({sql}) AS wanted LIMIT 0").description
+            kinds = {column.name: _EXACT_BY_OID.get(column.type_code, pa.string()) for column in description}
+            options = csv.ConvertOptions(
+                column_types=kinds, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""],
+                true_values=["t"], false_values=["f"],
+            )  # fmt: skip
+            with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
+                rows = bytearray()
+                for row in copy:  # the server sends whole rows
+                    rows += row
+                    if len(rows) > _BLOCK_BYTES:
+                        yield _parsed(rows, list(kinds), options)
+                        rows = bytearray()
+                if rows:
+                    yield _parsed(rows, list(kinds), options)
+
+    def compact(self, tables: Iterable[str]) -> None:
+        """VACUUM FULL writes the tables anew and removes the old files; the server's log and replicas are not ours to touch."""
+        with self._faults(), self._engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            alone.execute(text(f"SET lock_timeout = '{int(self._lock_timeout * 1000)}ms'"))
+            for table in tables:
+                alone.execute(text(f"VACUUM (FULL, ANALYZE) {table}"))
 
     def numbers(self, connection: Connection, sql: str, parameters: Parameters) -> "array[int]":
         found = array("q")
@@ -170,6 +200,13 @@ def _copy(connection: Connection, table: str, rows: pa.Table) -> None:
     raw: Any = connection.connection.dbapi_connection
     with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT csv)") as copy:
         copy.write(buffer.getbuffer())
+
+
+def _parsed(rows: bytearray, names: list[str], options: csv.ConvertOptions) -> pa.Table:
+    """Rows as the server writes them in CSV: an empty text is quoted, null is not."""
+    reading = csv.ReadOptions(column_names=names, block_size=len(rows) + 1, use_threads=False)
+    parsing = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    return csv.read_csv(pa.BufferReader(bytes(rows)), reading, parsing, options)
 
 
 def _array(column: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -31,3 +31,14 @@ format_option = click.option(
     "--format", "formats", default="html", show_default=True, help=f"One or more of {', '.join(FORMATS)}."
 )
 language_option = click.option("--lang", "language", type=click.Choice(("ru", "en")), help="Language (default: the business's).")
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+    """The kinds of report that `--format` names. Raises BadParameter."""
+    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not kinds:
+        raise click.BadParameter(f"name at least one of {', '.join(FORMATS)}", param_hint="--format")
+    for kind in kinds:
+        if kind not in FORMATS:
+            raise click.BadParameter(f"{kind!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
+    return kinds

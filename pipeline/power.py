@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, LEVELS, Funnel
-from pipeline.llq import CHECK, CONTROL, RATE, TOTAL, Mode, llq
+from pipeline.llq import llq
+from pipeline.modes import CHECK, CONTROL, RATE, TOTAL, Mode
 from pipeline.prediction import Prediction
 from pipeline.weekly import FloatArray, Weekly, WeeklyCheck, WeeklyCounts, WeeklyRate, WeeklyRatio, Weeks
 

@@ -1,6 +1,10 @@
 """`payback check`: everything that would go wrong at night, found by day: config, connection, scopes, mapping, data."""
 
+import os
+import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from connectors import engine
 from connectors.contract import Connector, Walk
@@ -33,7 +37,20 @@ def inspect(settings: Settings) -> list[Line]:
         lines.append(Line("error", "no source is configured: add a [sources.NAME] table to payback.toml"))
     if not settings.launches:
         lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
+    lines += _rights(settings)
     return lines + _data(settings)
+
+
+def _rights(settings: Settings) -> list[Line]:
+    """Files with secrets or business figures that other users of the machine may read."""
+    home = settings.folder.resolve().parent
+    _, _, warehouse = settings.warehouse_url.reveal().partition("duckdb:///")
+    lines = []
+    for path in (home / ".env", *([Path(warehouse)] if warehouse else [])):
+        with suppress(OSError):  # not there, or elsewhere said to be unreadable
+            if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                lines.append(Line("warning", f"{path} may be read by other users of this machine: chmod 600 {path}"))
+    return lines
 
 
 def _source(source: SourceSettings, settings: Settings) -> list[Line]:

@@ -10,11 +10,13 @@ from typing import Any
 from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.errors import OptionError
 from connectors.secrets import mask
+from pipeline import alerts
 from pipeline.document import document, document_bytes
-from pipeline.errors import ConfigError, Exit, NothingToMeasure, exit_code
+from pipeline.errors import Busy, ConfigError, Exit, Interrupted, NothingToMeasure, exit_code
+from pipeline.logbook import Hop, Logbook, written_run
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
-from pipeline.pull import Outcome, pull_all
+from pipeline.pull import Outcome, attempt
 from pipeline.reports import render, write
 from pipeline.settings import Launch, Settings, SourceSettings, open_source
 from pipeline.strict import nearest
@@ -35,9 +37,18 @@ class NightReport:
         """ok, partial (something failed, something did not) or failed."""
         failed = [source for source in self.sources if source.error]
         problems = len(failed) + sum("error" in launch for launch in self.launches.values())
+        if self.is_interrupted:
+            return "failed"
         if not problems:
             return "partial" if self._is_incomplete else "ok"
         return "failed" if problems == len(self.sources) + len(self.launches) else "partial"
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the program was told to stop before the end: what was stored stays, the next run goes on."""
+        kinds = [source.error for source in self.sources]
+        codes = [launch.get("exit_code") for launch in self.launches.values()]
+        return any(isinstance(kind, Interrupted) for kind in kinds) or Exit.TEMPORARY in codes
 
     @property
     def _is_incomplete(self) -> bool:
@@ -62,6 +73,7 @@ class NightReport:
             "schema_version": 1,
             "run_id": self.run_id,
             "outcome": self.outcome,
+            "is_interrupted": self.is_interrupted,
             "sources": sources,
             "launches": self.launches,
         }
@@ -103,19 +115,26 @@ def run_nightly(
     language: str | None = None,
     out: Path = Path("out"),
     progress: Callable[[str], Progress] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> NightReport:
-    """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither."""
+    """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither.
+
+    Once `stop` says so, the run ends with the page or the measurement in hand, and is stored as failed and interrupted.
+    """
 
     texts: list[str] = []
 
     def report(launch: Launch) -> dict[str, Any]:
+        if stop is not None and stop():
+            raise Interrupted("interrupted, because the program was told to stop", hint="the next run measures it")
         figures, is_new = _measure_and_save(settings, launch, as_of)
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
         texts.extend(render(figures, kind, spoken) for kind in kinds if kind == "terminal")
-        return {"verdict": figures["verdict"]["code"], "is_new": is_new, "files": [str(path) for path in files]}
+        paths = [str(path) for path in files]
+        return {"verdict": figures["verdict"]["code"], "trust": figures["trust"]["score"], "is_new": is_new, "files": paths}
 
-    night = _run("night", settings, progress=progress, each=report)
+    night = _run("night", settings, progress=progress, each=report, stop=stop)
     night.texts = texts
     return night
 
@@ -123,16 +142,6 @@ def run_nightly(
 def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
     """Measure, store the snapshot if it says something new, and return its document."""
     return _measure_and_save(settings, launch, as_of)[0]
-
-
-def current_status(settings: Settings) -> dict[str, Any]:
-    """Freshness of every source and the last runs, JSON-able."""
-    warehouse = open_warehouse(settings)
-    warehouse.check_schema()
-    sources = [{"source": source.name, "kind": source.kind, "last_seen": _stamp(warehouse.last_seen(source.name))}
-               for source in settings.sources]  # fmt: skip
-    runs = [{**run, "started_at": _stamp(run["started_at"]), "ended_at": _stamp(run["ended_at"])} for run in warehouse.runs()]
-    return {"schema_version": 1, "sources": sources, "runs": runs}
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -161,6 +170,7 @@ def _run(
     is_full: bool = False,
     progress: Callable[[str], Progress] | None = None,
     each: Callable[[Launch], dict[str, Any]] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> NightReport:
     sources = settings.sources
     if only is not None:
@@ -172,19 +182,63 @@ def _run(
         raise ConfigError(
             f"no source in {settings.folder / 'payback.toml'}", hint="add a [sources.NAME] table, or run `payback init`"
         )
+    try:
+        with written_run(settings, kind) as book:
+            night = _hops(book, sources, settings, is_full=is_full, progress=progress, each=each, stop=stop)
+    except Exception as error:
+        if not isinstance(error, Busy):  # whoever is running looks at the end
+            alerts.look_after_run(settings)
+        raise
+    if not night.is_interrupted:  # told to stop: nobody waits for a mail server now
+        alerts.look_after_run(settings)
+    return night
+
+
+def _hops(
+    book: Logbook,
+    sources: Sequence[SourceSettings],
+    settings: Settings,
+    *,
+    is_full: bool,
+    progress: Callable[[str], Progress] | None,
+    each: Callable[[Launch], dict[str, Any]] | None,
+    stop: Callable[[], bool] | None,
+) -> NightReport:
     warehouse = open_warehouse(settings)
     warehouse.migrate()
-    started_at = utc_now()
-    night = NightReport(run_id=f"{kind}-{started_at:%Y%m%dT%H%M%S.%f}")
-    opened = {source.name: _opened(source, settings) for source in sources}
-    ready = [(name, source) for name, source in opened.items() if not isinstance(source, OptionError)]
-    refused = [Outcome(name, None, error) for name, error in opened.items() if isinstance(error, OptionError)]
-    night.sources = refused + pull_all(ready, warehouse, night.run_id, full=is_full, progress=progress)
-    if each is not None:
-        night.launches = {launch.name: _attempt(each, launch) for launch in settings.launches}
-    detail = json.loads(mask(json.dumps(night.as_dict(), default=str), settings.secrets()))
-    warehouse.record_run(night.run_id, kind, started_at, utc_now(), night.outcome, detail)
+    book.attach(warehouse)
+    night = NightReport(run_id=book.run_id)
+    for source in sources:
+        with book.hop("sync", source.name) as hop:
+            opened = _opened(source, settings)
+            if isinstance(opened, OptionError):
+                outcome = Outcome(source.name, None, opened)
+            else:
+                shown = progress(source.name) if progress else None
+                outcome = attempt(source.name, opened, warehouse, book.run_id, progress=shown, full=is_full, stop=stop)
+            _note_sync(book, hop, outcome, warehouse)
+        night.sources.append(outcome)
+    for launch in settings.launches if each is not None else ():
+        assert each is not None
+        with book.hop("report", launch.name) as hop:
+            night.launches[launch.name] = _attempt(each, launch, book, hop)
+    book.outcome = night.outcome
+    book.detail = json.loads(mask(json.dumps(night.as_dict(), default=str), settings.secrets()))
     return night
+
+
+def _note_sync(book: Logbook, hop: Hop, outcome: Outcome, warehouse: Warehouse) -> None:
+    """What the sync of a source did, for the logbook; how much of it is in quarantine now tells the alerts of a jump."""
+    facts = _source_facts(outcome)
+    hop.n_received, hop.n_appended, hop.n_deleted = facts["received"], facts["appended"], facts["deleted"]
+    hop.n_quarantined, hop.n_requests = facts["rejected"], facts["requests"]
+    hop.n_retries = facts["retries"] + facts["rejected_requests"]
+    findings = outcome.report.findings if outcome.report else []
+    hop.detail = {"findings": sorted({finding.code for finding in findings}), "n_open": warehouse.n_quarantined(outcome.source)}
+    if outcome.error is not None:
+        book.fail(hop, outcome.error)
+    elif any(finding.severity == "error" for finding in findings):
+        hop.outcome = "partial"
 
 
 def _opened(source: SourceSettings, settings: Settings) -> Connector | Reader | OptionError:
@@ -195,12 +249,17 @@ def _opened(source: SourceSettings, settings: Settings) -> Connector | Reader | 
         return error
 
 
-def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch) -> dict[str, Any]:
+def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch, book: Logbook, hop: Hop) -> dict[str, Any]:
     """What a launch came to; that there is nothing to measure yet is an outcome, everything else stops the run."""
     try:
-        return dict(each(launch))
-    except NothingToMeasure as error:
+        told = each(launch)
+    except (NothingToMeasure, Interrupted) as error:
+        book.fail(hop, error)
+        if isinstance(error, NothingToMeasure):
+            hop.outcome = "partial"
         return {"error": str(error), "hint": error.hint, "exit_code": int(exit_code(error))}
+    hop.detail = {key: told[key] for key in ("verdict", "trust")}
+    return dict(told)
 
 
 def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], bool]:
@@ -221,6 +280,12 @@ def _refuse_before_memory(reading: Reading, moment: AsOf) -> None:
         raise NothingToMeasure(
             f"nothing was known on {moment.text}: the first sync was on {first:%Y-%m-%d %H:%M} UTC",
             hint="choose a later --as-of; leads from before the first sync are measured as known since then",
+        )
+    kept = reading.rows("select max(kept_since) as kept_since from prunings")[0].kept_since
+    if kept is not None and kept > moment.seen_until:
+        raise NothingToMeasure(
+            f"what was known on {moment.text} is not kept any more: it was pruned up to {kept:%Y-%m-%d %H:%M} UTC",
+            hint="choose a later --as-of; snapshots stored earlier stay readable in the warehouse",
         )
 
 
@@ -248,7 +313,3 @@ def _finding_line(code: str, subject: str, n: int, detail: Mapping[str, Any]) ->
 
 def _arrow(hint: str) -> str:
     return f"\n  -> {hint}" if hint else ""
-
-
-def _stamp(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds") + "Z"

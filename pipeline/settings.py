@@ -8,7 +8,6 @@ config/launches.toml  what is measured, and what it costs
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -23,7 +22,9 @@ from connectors.contract import Connector, Reader, Surroundings
 from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
-from pipeline.strict import Place, build, nearest
+from pipeline.recipients import Alerts, check_alerts
+from pipeline.strict import Place, build, check_name, nearest, read_toml
+from pipeline.unattended import Schedule, Serve
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
 NO_MILESTONE = "none"
@@ -125,6 +126,13 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long superseded versions of rows are kept before `payback prune` throws them away; None: for ever."""
+
+    versions_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSettings:
     """One configured account; `options` are checked against the connector's own `OPTIONS`."""
 
@@ -145,6 +153,15 @@ class Settings:
     stages: tuple[StageRule, ...]
     launches: tuple[Launch, ...]
     hash_key: Secret
+    schedule: Schedule = field(default_factory=Schedule)
+    serve: Serve = field(default_factory=Serve)
+    retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = field(default_factory=Alerts)
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds config/ and .env: relative paths mean it, wherever a command is run from."""
+        return self.folder.resolve().parent
 
     def launch(self, name: str) -> Launch:
         """The launch of that name. Raises ConfigError naming the nearest one."""
@@ -170,8 +187,9 @@ class Settings:
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that must not appear in any text."""
         found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
-        password = re.search(r"://[^:/@]*:([^@]+)@", self.warehouse_url.reveal())
-        return (*found, self.hash_key, *([Secret(password[1])] if password else []))
+        passwords = re.findall(r"(?:://[^:/@]*:(?=[^@]+@)|[?&](?:ssl)?password=)([^@&]+)", self.warehouse_url.reveal())
+        served = [self.serve.password] if self.serve.password else []
+        return (*self.alerts.secrets(), *found, *served, self.hash_key, *map(Secret, passwords))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -195,9 +213,10 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     if not main.is_file():
         raise ConfigError(f"there is no {main}", hint="run `payback init` to write one, or name the folder with --config")
     variables = read_environment(folder, environ)
-    document = _toml(main)
+    document = read_toml(main)
     outline = build(_Outline, document, Place(main), variables)
     _check_business(outline.business, Place(main))
+    check_alerts(outline.alerts, {name: str(table.get("kind")) for name, table in outline.sources.items()}, Place(main, "alerts"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -216,6 +235,10 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         stages=_stages(folder / "stages.toml", set(outline.sources)),
         launches=_launches(folder / "launches.toml", set(outline.sources)),
         hash_key=Secret(key),
+        schedule=outline.schedule,
+        serve=outline.serve,
+        retention=outline.retention,
+        alerts=outline.alerts,
     )
 
 
@@ -232,17 +255,10 @@ class _Outline:
     warehouse: _Warehouse = field(default_factory=_Warehouse)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: tuple[ChannelRule, ...] = ()
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not readable as TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({type(error).__name__})", hint="it must be a UTF-8 text file you may read"
-        ) from None
+    schedule: Schedule = field(default_factory=Schedule)
+    serve: Serve = field(default_factory=Serve)
+    retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = field(default_factory=Alerts)
 
 
 def _check_business(business: Business, place: Place) -> None:
@@ -263,6 +279,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def _source(name: str, table: Mapping[str, Any], place: Place, variables: Mapping[str, str], home: Path) -> SourceSettings:
+    check_name(name, place)
     try:
         kind: Any = registry.kind(str(table.get("kind", "")))
     except OptionError as error:
@@ -294,7 +311,7 @@ def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
     if not path.is_file():
         return ()
     rules = []
-    for source, entities in _toml(path).items():
+    for source, entities in read_toml(path).items():
         if source not in sources:
             raise ConfigError(f"{Place(path, source)}: no source {source!r}{nearest(source, sorted(sources))}")
         for entity_pipeline, stages in _table(entities, Place(path, source)).items():
@@ -360,8 +377,9 @@ def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
     if not path.is_file():
         return ()
     launches = []
-    for name, table in _toml(path).items():
+    for name, table in read_toml(path).items():
         place = Place(path, name)
+        check_name(name, place)
         launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
         if launch.margin is not None and not 0 < launch.margin <= 1:
             raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")

@@ -14,9 +14,10 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from connectors.contract import Json, Landing, Reject, Stream
-from connectors.records import Record
+from connectors.records import Deal, Lead, Record
 from pipeline.batches import clean, columns, empty, last_of_each_key
 from pipeline.database import Database
+from pipeline.door import Door
 from pipeline.tables import COMMITS, CURSORS, QUARANTINE, fields
 
 Clock = Callable[[], datetime]  # UTC without zone
@@ -50,6 +51,8 @@ class WarehouseSink:
         self._quarantined: dict[str, _Rejects] = {}  # open rows by stream
         self._filled: set[str] = set()  # tables known to have rows of the source
         self._live: dict[str, array[int]] = {}  # sorted live keys by stream, until the next commit
+        self._door = Door(database, source)
+        self.n_turned_away = 0  # rows of people who were erased
 
     def state(self, stream: Stream) -> Mapping[str, Json] | None:
         """The state stored last for the stream."""
@@ -66,6 +69,7 @@ class WarehouseSink:
             for landing in landings:
                 self._learn(connection, landing.stream)
             stamp = _Stamp(self._source, self._run_id, later(connection, self._clock()))
+            n_turned_away = self._door.check(connection, prepared, self._run_id, stamp.seen_at)
             appended = []
             for part in prepared:
                 n_versions = self._append(connection, part, stamp)
@@ -76,11 +80,14 @@ class WarehouseSink:
             states = self._save_states(connection, landings, stamp)
             self._database.append(connection, COMMITS.name, _stamped(pa.table({"n_versions": [sum(appended)]}), stamp))
         # Only now is it true.
+        self.n_turned_away += n_turned_away
         self._quarantined |= quarantined
         self._states |= states
         self._filled |= {part.landing.stream.record.TABLE for part in prepared if part.rows.num_rows}
         for landing in landings:
             self._live.pop(landing.stream.name, None)
+        if self._door.has_written:
+            self._live.clear()
         return appended
 
     def counts(self, stream: Stream, ranges: Sequence[tuple[int, int]]) -> list[int]:
@@ -101,6 +108,26 @@ class WarehouseSink:
         with self._database.reading() as connection:
             rows = connection.execute(text(f"SELECT {key} FROM ({newest}) AS n WHERE NOT is_deleted"), parameters).fetchall()
         return {tuple(str(value) for value in row) for row in rows}
+
+    def rejected(self, stream: Stream) -> list[int]:
+        """Quarantined keys of a KEYSET stream, ascending."""
+        if stream.name not in self._quarantined:
+            self.state(stream)
+        return sorted({int(row[0]) for row in self._quarantined[stream.name] if row[0] and row[0].isdigit()})
+
+    def orphans(self, stream: Stream) -> list[int]:
+        """Live keys of a stream of stage changes whose lead or deal is deleted, ascending."""
+        owner: type[Record] = Lead if stream.only["entity"] == "lead" else Deal
+        condition, parameters = _of(self._source, stream.only)
+        key, owner_key = stream.record.KEY[-1], owner.KEY[-1]
+        ended = "MAX(CASE WHEN is_deleted THEN seen_at END)"
+        gone = f"SELECT {owner_key} FROM {owner.TABLE} WHERE source = :source GROUP BY {owner_key} HAVING {ended} = MAX(seen_at)"
+        keys = (
+            f"SELECT DISTINCT CAST({key} AS BIGINT) AS number FROM {stream.record.TABLE} "
+            f"WHERE {condition} AND entity_id IN ({gone}) ORDER BY number"
+        )
+        with self._database.reading() as connection:
+            return list(self._database.numbers(connection, keys, parameters))
 
     # --- inside the transaction ---------------------------------------------------------------------------------
 
@@ -232,10 +259,12 @@ class WarehouseSink:
             )
             with self._database.reading() as connection:
                 self._learn(connection, stream)
+                self._door.look(connection)
                 live = self._database.numbers(connection, keys, parameters)
-            unread = sorted({int(row[0]) for row in self._quarantined[stream.name] if row[0] and row[0].isdigit()})
+            unread = set(self.rejected(stream))
+            unread |= self._door.numbers(stream)  # the source has them, and they are not missing
             if unread:
-                live = array("q", (number for number, _ in groupby(merge(live, unread))))
+                live = array("q", (number for number, _ in groupby(merge(live, sorted(unread)))))
             self._live[stream.name] = live
         return self._live[stream.name]
 

@@ -14,7 +14,33 @@ from pipeline.errors import WarehouseError
 FILE = "payback-state.sqlite3"
 LOCK_SECONDS = 30.0
 # Every module that keeps something adds its table here: `create table if not exists`, never altered in place.
-SCHEMA: tuple[str, ...] = ()
+# Times are ISO texts in UTC.
+SCHEMA: tuple[str, ...] = (
+    # pipeline.lease: who holds the lease on running, for messages
+    "create table if not exists holders (run_id text not null, kind text not null, pid integer not null, since text not null)",
+    # pipeline.logbook: the last runs and their hops, also those that the warehouse never heard of
+    """create table if not exists runs (run_id text primary key, kind text not null, started_at text not null, ended_at text,
+       outcome text not null, detail text not null)""",
+    """create table if not exists hops (run_id text not null, number integer not null, facts text not null,
+       primary key (run_id, number))""",
+    # pipeline.incidents: what is wrong since when, and who was told what of it
+    """create table if not exists incidents (incident_id integer primary key, kind text not null, subject text not null,
+       opened_at text not null, closed_at text, facts text not null)""",
+    "create unique index if not exists incidents_open on incidents (kind, subject) where closed_at is null",
+    """create table if not exists tellings (incident_id integer not null, recipient text not null, part text not null,
+       n_tries integer not null, is_unsure integer not null,
+       not_before text not null, began_at text, told_at text, given_up_at text,
+       primary key (incident_id, recipient, part))""",
+    # pipeline.inbox: rows that are said to have changed, and what was heard of each source so far
+    """create table if not exists inbox (source text not null, stream text not null, key integer not null,
+       serial integer not null, heard_at text not null, primary key (source, stream, key)) without rowid""",
+    """create table if not exists inbox_sources (source text primary key, n_waiting integer not null default 0,
+       n_events integer not null default 0, heard_at text not null default '', n_failures integer not null default 0,
+       not_before text not null default '') without rowid""",
+    # pipeline.erasure: who was erased, for the restore of a backup that was made before: keyed hashes and row keys, nothing else
+    """create table if not exists erased (source text not null, table_name text not null, entity text not null,
+       record_key text not null, erased_at text not null, primary key (source, table_name, entity, record_key)) without rowid""",
+)
 
 
 class State:
@@ -43,6 +69,34 @@ class State:
             raise self._unusable(error) from error
         finally:
             connection.close()  # rolls back what was not committed
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """What is kept, all tables there; nothing is created where nothing was ever kept. Raises WarehouseError."""
+        if self.path.exists():
+            with self.writing() as connection:
+                yield connection
+            return
+        empty = sqlite3.connect(":memory:")
+        try:
+            empty.row_factory = sqlite3.Row
+            for statement in SCHEMA:
+                empty.execute(statement)
+            yield empty
+        finally:
+            empty.close()
+
+    def keep_open(self) -> sqlite3.Connection:
+        """A connection to hold while many small transactions follow each other: otherwise every one of them, being the last to
+        leave, writes the whole log back into the file. Raises WarehouseError."""
+        with self.writing():
+            pass  # the file and its tables are there now
+        try:
+            connection = sqlite3.connect(self.path, timeout=LOCK_SECONDS, check_same_thread=False)
+            connection.execute("select count(*) from inbox_sources").fetchone()  # opens the log, too
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        return connection
 
     def _unusable(self, error: sqlite3.Error) -> WarehouseError:
         return WarehouseError(

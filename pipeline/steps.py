@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.llq import RATE, TOTAL, YEAR_WEEKS, Mode
+from pipeline.llq import YEAR_WEEKS
+from pipeline.modes import RATE, TOTAL, Mode
 from pipeline.weekly import FloatArray, IndexArray, WeeklyCounts, WeeklyRate, Weeks
 
 OMEGA_NODES = np.array([0.15, 0.6, 1.2, 2.2, 4.0, 9.0])

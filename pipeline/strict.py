@@ -5,15 +5,22 @@ Schema libraries reject unknown keys too, but none names the nearest one or keep
 
 import difflib
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import date, datetime
+from math import isfinite
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from connectors.secrets import Secret
+from connectors.text import is_acting
 from pipeline.errors import ConfigError
+
+LARGEST = 256 * 1024  # bytes of a configuration file
+LONGEST = 4000  # characters of a name or a text in it
+_DEEPEST_KEY = re.compile(r"(?:[^.,\n]{0,64}\.){50}")  # tomllib takes memory with the square of a.b.c...
 
 T = TypeVar("T")
 
@@ -46,7 +53,63 @@ class Place:
         except (OSError, UnicodeDecodeError):
             return None
         pattern = re.compile(rf'^\s*(?:["\']?{word}["\']?\s*=|\[+[^\]]*\b{word}["\']?\s*\]+)')
-        return next((number for number, text in enumerate(lines, 1) if pattern.match(text)), None)
+        return next((number for number, text in enumerate(lines, 1) if pattern.match(text[:500])), None)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A configuration file. Raises ConfigError for what is no TOML, is out of all proportion, or holds characters that act."""
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= LARGEST else None
+        text = raw.decode("utf-8-sig") if raw is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({type(error).__name__})", hint="it must be a UTF-8 text file you may read"
+        ) from None
+    if raw is None:
+        raise ConfigError(f"{path}: larger than {LARGEST >> 10} KB", hint="a configuration is a short text: is it another file?")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.lstrip().startswith("#") and _DEEPEST_KEY.search(line):
+            raise ConfigError(f"{path}, line {number}: a key of more than 50 parts", hint="keys look like name or table.name")
+    try:
+        document = tomllib.loads(text.replace("\r\n", "\n"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}", hint="correct that place; texts stand in quotes") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets without end
+        what = "tables or lists nested without end" if isinstance(error, RecursionError) else "a number or date beyond all bounds"
+        raise ConfigError(f"{path}: {what}", hint="compare it with the example in the README") from None
+    _check_texts(document, Place(path))
+    return document
+
+
+def _check_texts(document: Mapping[str, Any], root: Place) -> None:
+    """Names and texts end up in messages, pages, file names and the warehouse."""
+    left: list[tuple[Place, Any]] = [(root, document)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                _check_text(key, place)
+                left.append((place.of(key), item))
+        elif isinstance(value, list):
+            left += [(place, item) for item in value]
+        elif isinstance(value, str):
+            _check_text(value, place)
+
+
+def _check_text(text: str, place: Place) -> None:
+    if len(text) > LONGEST:
+        raise ConfigError(f"{place}: a text of more than {LONGEST} characters", hint="shorten it")
+    if is_acting(text):
+        raise ConfigError(
+            f"{place}: an invisible control or direction character in a name or a text", hint="type it anew instead of pasting it"
+        )
+
+
+def check_name(name: str, place: Place) -> None:
+    """Names of sources and launches stand in the warehouse, in file names and in addresses. Raises ConfigError."""
+    if re.fullmatch(r"[\w-](?:[\w .-]{0,62}[\w-])?", name) is None:
+        hint = "a name is letters, digits, - and _, at most 64; the title of a launch takes any text"
+        raise ConfigError(f"{place}: this cannot be a name", hint=hint)
 
 
 def build(kind: type[T], table: object, place: Place, environ: Mapping[str, str]) -> T:
@@ -105,8 +168,12 @@ def _scalar(hint: Any, value: object, place: Place, environ: Mapping[str, str]) 
         return value
     if hint is Secret:
         return _secret(value, place, environ)
+    if isinstance(value, int) and abs(value) >= 10**18:
+        raise ConfigError(f"{place}: a number of more than 18 digits")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError(f"{place}: expected a number, neither infinite nor undefined")
     if hint is date and isinstance(value, datetime):
         raise ConfigError(f"{place}: expected a date like 2026-10-05, without a time")
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):

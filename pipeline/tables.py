@@ -126,3 +126,60 @@ SNAPSHOTS = Table(
     Column("seen_at", DateTime, nullable=False),
     Column("run_id", TEXT, nullable=False),
 )
+
+# One row when a hop (the sync of a source, the report of a launch) begins, and one more when it ends.
+HOPS = Table(
+    "hops",
+    METADATA,
+    Column("run_id", TEXT, nullable=False),
+    Column("number", BigInteger, nullable=False),  # its place in the run, from 1
+    Column("kind", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("started_at", DateTime, nullable=False),
+    Column("ended_at", DateTime),
+    Column("outcome", TEXT, nullable=False),  # running, ok, partial, failed
+    Column("n_received", BigInteger, nullable=False),
+    Column("n_appended", BigInteger, nullable=False),
+    Column("n_quarantined", BigInteger, nullable=False),
+    Column("n_deleted", BigInteger, nullable=False),
+    Column("n_requests", BigInteger, nullable=False),
+    Column("n_retries", BigInteger, nullable=False),
+    Column("detail", TEXT, nullable=False),  # JSON
+)
+
+# What was erased on request, without anything about the person: how many rows and versions of which table and month.
+ERASURES = Table(
+    "erasures",
+    METADATA,
+    Column("erasure_id", TEXT, nullable=False),
+    Column("erased_at", DateTime, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("table_name", TEXT, nullable=False),
+    Column("month", TEXT),  # 2026-11, the business's month the row was created (or moved) in; null where it is not known
+    Column("n_rows", BigInteger, nullable=False),
+    Column("n_versions", BigInteger, nullable=False),
+)
+
+# Who must not come back: a person by keyed hash (table_name "person", source ""), and rows by key. The newest row of a key
+# counts; is_gone: the source has deleted it too, so it is not missed when rows are counted.
+TOMBSTONES = Table(
+    "tombstones",
+    METADATA,
+    Column("source", TEXT, nullable=False),
+    Column("table_name", TEXT, nullable=False),
+    Column("entity", TEXT, nullable=False),  # of a stage change: lead or deal; else empty
+    Column("record_key", TEXT, nullable=False),
+    Column("owner_key", TEXT, nullable=False),  # of a stage change: the lead or deal that moved; else empty
+    Column("seen_at", DateTime, nullable=False),
+    Column("erasure_id", TEXT, nullable=False),
+    Column("is_gone", Boolean, nullable=False),
+)
+
+# Superseded versions that were thrown away: what was known before `kept_since` can no longer be told.
+PRUNINGS = Table(
+    "prunings",
+    METADATA,
+    Column("pruned_at", DateTime, nullable=False),
+    Column("kept_since", DateTime, nullable=False),
+    Column("n_versions", BigInteger, nullable=False),
+)

@@ -2,7 +2,8 @@
 
 DuckDB in a file by default, PostgreSQL by URL. Nothing is updated and nothing deleted: a changed row is one more version,
 a deletion in the CRM is one more version with is_deleted, and "as of" is `seen_at <= :seen_until` with the newest
-version of each key. What differs between databases is in `on_duckdb` and `on_postgresql`.
+version of each key. The exceptions are commands of their own: `pipeline.erasure`, `pipeline.retention`.
+What differs between databases is in `on_duckdb` and `on_postgresql`.
 """
 
 import hashlib
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+# A run is written when it begins and again when it ends: what counts is the end, where there is one.
+_NEWEST_RUN = (
+    "(ended_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM runs AS e WHERE e.run_id = r.run_id AND e.ended_at IS NOT NULL))"
+)
+
+
+# How the run ids begin of fetches that an event of the portal asked for; sql/coverage.sql knows it too.
+EVENTS_RUN = "events-"
 
 
 def utc_now() -> datetime:
@@ -46,7 +55,7 @@ class Warehouse:
     """
 
     def __init__(self, url: str, *, lock_timeout: float = 30.0) -> None:
-        self._database = _database(url, lock_timeout)
+        self._database = open_database(url, lock_timeout)
 
     @property
     def dialect(self) -> str:
@@ -140,22 +149,64 @@ class Warehouse:
             self._add(connection, "runs", {**values, "detail": json.dumps(detail, sort_keys=True, ensure_ascii=False)})
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The last runs, newest first, `detail` decoded."""
+        """The last runs, newest first, `detail` decoded; a run that has not ended, or never will, has no `ended_at`."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 text(
-                    "SELECT run_id, kind, started_at, ended_at, outcome, detail FROM runs "
+                    f"SELECT run_id, kind, started_at, ended_at, outcome, detail FROM runs AS r WHERE {_NEWEST_RUN} "
                     "ORDER BY started_at DESC, ended_at DESC NULLS LAST LIMIT :n"
                 ),
                 {"n": limit},
             ).mappings()
             return [{**row, "detail": json.loads(row["detail"])} for row in rows]
 
+    def record_hop(self, facts: Mapping[str, Any]) -> None:
+        """Append what is known of a hop: `facts` has all columns of the table, `detail` JSON-able."""
+        with self._database.writing() as connection:
+            self._add(connection, "hops", {**facts, "detail": json.dumps(facts["detail"], sort_keys=True, ensure_ascii=False)})
+
+    def hops(self, since: datetime) -> list[dict[str, Any]]:
+        """The hops that began at or after that moment (UTC), in their order, `detail` decoded; each once, as last written."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                text("SELECT * FROM hops WHERE started_at >= :since ORDER BY started_at, run_id, number, ended_at NULLS FIRST"),
+                {"since": since},
+            ).mappings()
+            newest = {(row["run_id"], row["number"]): {**row, "detail": json.loads(row["detail"])} for row in rows}
+        return list(newest.values())
+
+    def n_quarantined(self, source: str) -> int:
+        """How many rows of a source are put aside because they could not be read, and were not read since."""
+        order = "ROW_NUMBER() OVER (PARTITION BY stream, COALESCE(record_key, location) ORDER BY seen_at DESC)"
+        versions = f"SELECT is_resolved, {order} AS age FROM quarantine WHERE source = :source"
+        with self._database.reading() as connection:
+            counted = text(f"SELECT COUNT(*) FROM ({versions}) AS v WHERE age = 1 AND NOT is_resolved")
+            return int(connection.execute(counted, {"source": source}).scalar_one())
+
+    def runs_since(self, kind: str, moment: datetime) -> list[dict[str, Any]]:
+        """When the runs of a kind that began at or after that moment (UTC) began and ended, and their `detail`; none when the
+        warehouse does not exist yet."""
+        try:
+            with self._database.reading() as connection:
+                if migrations.current(connection) is None:
+                    return []
+                rows = connection.execute(
+                    text(
+                        "SELECT started_at, ended_at, detail FROM runs AS r "
+                        f"WHERE kind = :kind AND started_at >= :moment AND {_NEWEST_RUN}"
+                    ),
+                    {"kind": kind, "moment": moment},
+                ).mappings()
+                return [{**row, "detail": json.loads(row["detail"])} for row in rows]
+        except NoWarehouse:
+            return []
+
     def last_seen(self, source: str) -> datetime | None:
-        """When the source was last heard (UTC), whether it had news or not."""
+        """When a sync last heard the source (UTC), with or without news; rows that its events asked for do not count."""
         with self._database.reading() as connection:
             seen_at: datetime | None = connection.execute(
-                text("SELECT MAX(seen_at) FROM commits WHERE source = :source"), {"source": source}
+                text("SELECT MAX(seen_at) FROM commits WHERE source = :source AND run_id NOT LIKE :events"),
+                {"source": source, "events": f"{EVENTS_RUN}%"},
             ).scalar()
         return seen_at
 
@@ -234,7 +285,7 @@ def _temporary(name: str) -> str:
     return name
 
 
-def _database(url: str, lock_timeout: float) -> Database:
+def open_database(url: str, lock_timeout: float = 30.0) -> Database:
     """The database a URL names. Drivers are imported here: they are optional, and slow to import."""
     try:
         parsed: URL = make_url(url)

@@ -29,7 +29,9 @@ held as (
     group by source
 ),
 heard as (
-    select source, max(seen_at) as synced_at from commits where seen_at <= :seen_until group by source
+    -- Rows that an event of the portal asked for say nothing about the others: only a sync hears a source.
+    select source, max(seen_at) as synced_at from commits
+    where seen_at <= :seen_until and run_id not like 'events-%' group by source
 )
 select held.*, heard.synced_at
 from held

@@ -7,8 +7,10 @@ from typing import Any
 
 from connectors.people import impersonal
 from connectors.records import Semantics
-from connectors.text import clean_name, fold
+from connectors.text import NAME_LIMIT, clean_name, fold
 from connectors.values import key, optional_flag, utc, word
+
+MOST_VALUES = 100  # of a multiple field
 
 
 class ColumnError(ValueError):
@@ -45,6 +47,8 @@ def code(value: object) -> str:
     name = text if text is not None and text.isascii() and text.isprintable() else clean_name(text)
     if not name:
         raise ValueError("empty")
+    if len(name) > NAME_LIMIT:
+        raise ValueError(f"a code of more than {NAME_LIMIT} characters")
     return name
 
 
@@ -103,7 +107,7 @@ def sort(value: object) -> int | None:
     text = word(value)
     if text is None:
         return None
-    if not text.lstrip("-").isdecimal() or len(text) > 9:
+    if not text.removeprefix("-").isdecimal() or len(text) > 9:
         raise ValueError("not a whole number")
     return int(text)
 
@@ -129,6 +133,8 @@ def custom_value(value: object, what: CustomField) -> Any:
     """A custom field's value as JSON: text, boolean, list of them, or None. Raises ColumnError."""
     try:
         if isinstance(value, (list, dict)):
+            if len(value) > MOST_VALUES:
+                raise ValueError(f"more than {MOST_VALUES} values")
             items = value.values() if isinstance(value, dict) else value
             return [one for item in items if (one := _custom_single(item, what)) is not None] or None
         return _custom_single(value, what)

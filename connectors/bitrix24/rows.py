@@ -94,7 +94,7 @@ def branches(rows: Sequence[Row], reading: Reading) -> Iterable[str | None]:
 def _branch(row: Row, what: CustomField) -> str | None:
     value = custom_value(row.get(what.code), what)
     if isinstance(value, list):
-        return ", ".join(sorted(str(one) for one in value))
+        return clean_name(", ".join(sorted(str(one) for one in value)))
     return None if value is None else str(value)
 
 
@@ -257,7 +257,7 @@ def _stage(row: Row) -> Stage | None:
     elif directory == "DEAL_STAGE":
         pipeline_id = "0"
     elif isinstance(directory, str) and directory.startswith("DEAL_STAGE_"):
-        pipeline_id = directory.removeprefix("DEAL_STAGE_")
+        pipeline_id = clean_name(directory.removeprefix("DEAL_STAGE_"))
     else:
         return None
     (stage_id,), (label,), (meaning,), (order,) = parsed([row], STAGE)

@@ -17,6 +17,7 @@ from .errors import RestError
 from .exchange import Costs, Exchange
 from .faults import Fault, FaultScript
 from .limits import Bucket, Budget
+from .outgoing import Outgoing
 from .rest import Rest
 from .server import Server, Wire
 from .store import Entity, Store
@@ -81,6 +82,7 @@ class DemoPortal:
         self._n_in_flight, self._max_in_flight = 0, 0
         self._server = Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.outgoing = Outgoing(f"127.0.0.1:{self._server.server_port}", self.now)  # off until a test turns it on
 
     @property
     def base_url(self) -> str:
@@ -96,6 +98,7 @@ class DemoPortal:
 
     def close(self) -> None:
         self._stopping.set()
+        self.outgoing.close()
         self._server.shutdown()
         self._server.hang_up()
         self._server.server_close()
@@ -139,14 +142,18 @@ class DemoPortal:
 
     def insert(self, entity: Entity, **fields: Any) -> int:
         """Create a record now; returns its id."""
-        return self.store.insert(entity, int(self.now()), fields)
+        id_ = self.store.insert(entity, int(self.now()), fields)
+        self.outgoing.tell(entity, "ADD", id_)
+        return id_
 
     def update(self, entity: Entity, id_: int, **fields: Any) -> None:
         """Change a record now: DATE_MODIFY moves, and a new stage is written to the stage history."""
         self.store.update(entity, id_, int(self.now()), fields)
+        self.outgoing.tell(entity, "UPDATE", id_)
 
     def delete(self, entity: Entity, id_: int) -> None:
         self.store.delete(entity, id_)
+        self.outgoing.tell(entity, "DELETE", id_)
 
     def restore(self, entity: Entity, id_: int) -> None:
         self.store.restore(entity, id_, int(self.now()))
@@ -268,6 +275,9 @@ class DemoPortal:
                 self.heal()
             else:
                 self.fail(*[Fault.from_json(each) for each in (given if isinstance(given, list) else [given])])
+            return {"ok": True}
+        if path == "/_outgoing":
+            self.outgoing.turn_on(str(given["url"]), str(given["token"]))
             return {"ok": True}
         if path == "/_mutate":
             changes = given["changes"] if isinstance(given, Mapping) and "changes" in given else given

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from connectors.errors import PayloadError
 from connectors.files.options import DELIMITERS
-from connectors.files.tables import CELL_LIMIT, Row, Score
+from connectors.files.tables import CELL_LIMIT, Row, Score, check_width
 
 HEADING_LINES = 20
 BLOCK = 1 << 17  # characters
@@ -46,6 +46,7 @@ class CsvTable:
             headings.pop()
         if not headings:
             raise PayloadError(f"{name} has no line with headings", hint="export it again, with the headings")
+        check_width(headings, name)
         self.headings = headings
 
     def rows(self) -> Iterator[Row]:

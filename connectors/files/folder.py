@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.errors import OptionError
+from connectors.text import shown
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".htm", ".html"})
 
@@ -19,7 +20,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class ExportFile:
-    """One export, under the name it is remembered by: its path below the configured folder."""
+    """One export, under the name it is remembered by: its path below the configured folder, safe to print and to store."""
 
     path: Path
     name: str
@@ -57,5 +58,5 @@ def export_files(configured: str) -> list[ExportFile]:
     for one in paths:
         is_ours = one.suffix.lower() in SUFFIXES and not one.name.startswith((".", "~$"))
         if (is_ours or one == path) and one.is_file():
-            found.append(ExportFile(one, one.relative_to(base).as_posix(), stamp_of(one)))
+            found.append(ExportFile(one, shown(one.relative_to(base).as_posix()).replace("\n", "\\u000a"), stamp_of(one)))
     return sorted(found, key=lambda file: (file.stamp.modified_ns, file.name))

@@ -8,10 +8,11 @@ from pathlib import Path
 from lxml import etree
 
 from connectors.errors import PayloadError
-from connectors.files.tables import CELL_LIMIT, Row
+from connectors.files.tables import CELL_LIMIT, Row, check_width
 
 _BLOCK = 1 << 17
 _STRAY = "\ufffd"
+_ROW_LIMIT = 16 << 20  # characters from one row's end to the next: what has not ended is held in memory
 _RUN_LIMIT = CELL_LIMIT + _BLOCK  # from one "<" to the next: a cell and its tag
 
 
@@ -34,6 +35,8 @@ class HtmlTable:
                 f"{name} is a web page without a table", hint="export it again: a login page may have been saved instead"
             )
 
+        check_width(self.headings, name)
+
     def rows(self) -> Iterator[Row]:
         width, is_header = len(self.headings), True
         for number, cells in self._filled():
@@ -54,21 +57,26 @@ class HtmlTable:
         parser = etree.HTMLPullParser(
             events=("end",), tag="tr", encoding="utf-8", huge_tree=False, remove_comments=True, remove_pis=True
         )
-        number = 0
+        number = size = 0
         try:
             for block in chain(self._blocks(), (None,)):
                 if block is None:
                     parser.close()  # a file that breaks off leaves a row open: it comes now
                 elif block:
                     parser.feed(block.encode("utf-8"))
+                    size += len(block)
                 for _, row in parser.read_events():
                     if not isinstance(row, etree._Element):  # the event's type allows more than an "end" event brings
                         continue
                     number += 1
+                    size = 0
                     cells = [_cell_text(cell) for cell in row.iterchildren("td", "th")]
                     _forget(row)
                     if any(map(str.strip, cells)):
                         yield number, cells
+                if size > _ROW_LIMIT:
+                    what = f"{self._name}: no row ends in {_ROW_LIMIT >> 20} MB after row {number}"
+                    raise PayloadError(what, hint="export it again, or as CSV")
         except etree.LxmlError as error:
             raise PayloadError(f"{self._name}: the table breaks off at row {number + 1} ({type(error).__name__})") from None
 

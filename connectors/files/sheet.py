@@ -10,23 +10,25 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
 
 from connectors.errors import PayloadError
-from connectors.files.tables import BLOCK, CELL_LIMIT, Row
+from connectors.files.tables import BLOCK, CELL_LIMIT, Row, check_width
 
 RATIO_LIMIT = 200
 SIZE_LIMIT = 2 << 30
 SMALL = 10 << 20  # a few repeated rows may shrink more than RATIO_LIMIT and do no harm
 ROWS_LIMIT = 1_048_576  # of a sheet, by the format
-_ROW_NUMBER = re.compile(rb"<(?:\w+:)?row [^>]*?\br=[\"'](\d{7,})[\"']")
+# Bytes of a part by its name; rows are read one by one, these parts are held in memory, formats at a hundred times their size.
+_PARTS = (("xl/worksheets/", SIZE_LIMIT), ("xl/sharedstrings", 256 << 20), ("", 8 << 20))
+_ROW_BLOCKS = 16  # MB without a new row
+_ROW = re.compile(rb"<(?:\w+:)?row\b")
 _STEP = 500
 # What zipfile and openpyxl raise for a damaged workbook depends on where the damage is.
 _DAMAGED = (
-    zipfile.BadZipFile, zlib.error, ParseError, EOFError, NotImplementedError, RuntimeError,
-    KeyError, ValueError, TypeError, AttributeError, IndexError,
+    zipfile.BadZipFile, zlib.error, SyntaxError, EOFError, NotImplementedError, RuntimeError, LookupError, ArithmeticError,
+    ValueError, TypeError, AttributeError,
 )  # fmt: skip
 
 
@@ -47,6 +49,7 @@ class SheetTable:
                     break
         if not self.headings:
             raise PayloadError(f"{name} is an empty workbook", hint="export it again, with the headings")
+        check_width(self.headings, name)
 
     def rows(self) -> Iterator[Row]:
         width, is_header = len(self.headings), True
@@ -92,27 +95,37 @@ class SheetTable:
                 if not any(member.filename.lower() == "xl/workbook.xml" for member in members):
                     raise PayloadError(f"{self._name} is a zip archive, not a workbook", hint="unpack it first")
                 for member in members:
-                    if member.filename.lower().endswith(".xml"):
-                        with archive.open(member) as file:
-                            self._check_xml(file)
+                    with archive.open(member) as file:
+                        self._check_part(file, member.filename.lower())
         except _DAMAGED as error:
             raise self._damaged(error) from None
 
-    def _check_xml(self, file: IO[bytes]) -> None:
-        """A block without any tag is one endless text, which the XML reader would build in memory; entities multiply text."""
-        first = True
-        while block := file.read(BLOCK):
+    def _check_part(self, file: IO[bytes], part: str) -> None:
+        """A part goes by its content, as the XML reader does: its name says nothing. Pictures and the like are left alone."""
+        foreign = PayloadError(f"{self._name} was not written by a spreadsheet program", hint="save it as .xlsx again")
+        block = file.read(BLOCK)
+        if block[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in block[:4] and b"<" in block[:4]):
+            raise foreign  # UTF-16 and UTF-32 hide from the checks below; no such program writes them
+        if not block.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+            return
+        limit = next(limit for start, limit in _PARTS if part.startswith(start))
+        tail, size, n_rowless = b"", 0, 0
+        while block:
+            size += len(block)
+            seen = tail + block
+            if b"<!DOCTYPE" in seen or b"<!ENTITY" in seen:  # entities multiply text, and read files
+                raise foreign
             if len(block) == BLOCK and b"<" not in block:
                 raise PayloadError(f"{self._name} holds a cell of over {CELL_LIMIT} characters", hint="shorten it, or export CSV")
-            if first and b"<!DOCTYPE" in block:
-                raise PayloadError(f"{self._name} was not written by a spreadsheet program", hint="save it as .xlsx again")
-            if any(int(number) > ROWS_LIMIT for number in _ROW_NUMBER.findall(block)):
-                raise PayloadError(f"{self._name} numbers its rows beyond {ROWS_LIMIT}", hint="save it as .xlsx again")
-            first = False
+            n_rowless = 0 if _ROW.search(seen) else n_rowless + 1
+            if size > limit or (part.startswith("xl/worksheets/") and n_rowless > _ROW_BLOCKS):
+                raise PayloadError(f"{self._name}: {part} holds more than a table needs", hint="export it as CSV")
+            tail, block = block[-16:], file.read(BLOCK)
 
 
 def _filled_rows(book: openpyxl.Workbook) -> Iterator[tuple[Any, ...]]:
     """Rows of the first sheet that has any, numbered as in the sheet from 1."""
+    n_rows = 0
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # a wrong dimension would cut or pad every row
         rows = sheet.iter_rows(values_only=True)
@@ -123,6 +136,9 @@ def _filled_rows(book: openpyxl.Workbook) -> Iterator[tuple[Any, ...]]:
                 step = list(islice(rows, _STEP))
             if not step:
                 break
+            n_rows += len(step)
+            if n_rows > 2 * ROWS_LIMIT:  # rows may be numbered as high as somebody likes, and those left out are blank
+                raise ValueError("rows without end")
             is_filled = is_filled or any(cell not in (None, "") for values in step for cell in values)
             yield from step
         if is_filled:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from connectors.errors import PayloadError
 
+COLUMNS_LIMIT = 16_384  # of a spreadsheet, by the format
 CELL_LIMIT = 1_000_000  # characters; no CRM field holds more, and a damaged file can pretend to
 BLOCK = 1 << 20
 KEPT_LIMIT = 100 << 20  # bytes, roughly
@@ -36,6 +37,14 @@ class Table(Protocol):
     def rows(self) -> Iterator[Row]:
         """The rows below the headings, blank ones left out. Raises PayloadError."""
         ...
+
+
+def check_width(headings: Sequence[str], name: str) -> None:
+    """Raises PayloadError for a first row that no table has."""
+    if len(headings) > COLUMNS_LIMIT:
+        raise PayloadError(
+            f"{name} has {len(headings)} columns, more than any spreadsheet", hint="export it again, or set the delimiter"
+        )
 
 
 class KeptTable:

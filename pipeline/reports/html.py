@@ -26,7 +26,7 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         page=page,
         say=page.numbers.words.say,
         plural=page.numbers.count,
-        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),  # a file of the program  # nosec B704
         has_expected=any(week.expected for week in page.weeks),
         weekly=_weekly(page),
         waterfall=_waterfall(page),
@@ -57,8 +57,8 @@ def _weekly(page: Page) -> Markup:
         (weekly_chart(page.weeks, page.launch_label, width=NARROW, height=230, name="weeks-narrow"), "chart narrow"),
         (weekly_chart(page.weeks, page.launch_label, width=WIDE, height=300, name="weeks-wide"), "chart wide"),
     )
-    # The drawings hold figures and our own words only, both escaped by the SVG writer.
-    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))
+    # The drawings hold figures and our own words only, both escaped by the SVG writer, and the label is escaped by `on_page`.
+    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))  # see above  # nosec B704
 
 
 def _waterfall(page: Page) -> Markup | None:
@@ -69,7 +69,7 @@ def _waterfall(page: Page) -> Markup | None:
         (waterfall(page.parts, width=NARROW, name="parts-narrow"), "chart narrow"),
         (waterfall(page.parts, width=WIDE, name="parts-wide"), "chart wide"),
     )
-    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))
+    return Markup("".join(on_page(svg, label, css_class) for svg, css_class in drawn))  # as in `_weekly`  # nosec B704
 
 
 def _placebo(page: Page) -> Markup | None:
@@ -84,4 +84,4 @@ def _placebo(page: Page) -> Markup | None:
             width=width, height=height, name=f"placebo-{size}",
         )  # fmt: skip
         drawn.append(on_page(svg, label, f"chart {size}"))
-    return Markup("".join(drawn))
+    return Markup("".join(drawn))  # as in `_weekly`  # nosec B704

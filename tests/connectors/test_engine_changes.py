@@ -31,7 +31,8 @@ def test_a_quiet_night_takes_two_requests_and_appends_nothing() -> None:
     bench.later()
     report = bench.pull()
     assert report.n_requests == 2
-    assert bench.wire.sizes == [4, 5]  # what changed; then three counts and what two streams hold beyond their last key
+    # What changed; then three counts of all and two of what changed, and what two streams hold beyond their last key.
+    assert bench.wire.sizes == [4, 7]
     assert sum(line.appended for line in report.streams.values()) == 0
 
 

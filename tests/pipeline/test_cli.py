@@ -74,6 +74,12 @@ def test_sql_prints_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'show_rate'?" in capsys.readouterr().err
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between tries are short: all five are still made."""
+    monkeypatch.setattr("connectors.dispatch._FIRST_PAUSE", 0.05)
+
+
 @pytest.mark.parametrize("name", sorted(payback.commands))
 def test_every_command_has_help_and_is_documented(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"], {}) == Exit.OK
@@ -105,7 +111,7 @@ def test_every_command_has_help_and_is_documented(name: str, capsys: pytest.Capt
     ids=lambda value: f"{value.match}-{value.action}" if isinstance(value, Fault) else "",
 )
 def test_unreadable_portal_is_said_and_loses_nothing(
-    office: Office, fault: Fault, code: Exit, words: str, capsys: pytest.CaptureFixture[str]
+    office: Office, fault: Fault, code: Exit, words: str, capsys: pytest.CaptureFixture[str], impatient: None
 ) -> None:
     assert office.payback("sync") == Exit.OK
     stored = n_versions(office)
@@ -132,7 +138,7 @@ def test_wrong_webhook(office: Office, capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("impatient")
-def test_no_network(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_network(office: Office, impatient: None, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -7,18 +7,8 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq
 
-from pipeline.llq import (
-    CHECK,
-    CONTROL,
-    KAPPA_NODES,
-    OMEGA_NODES,
-    RATE,
-    TOTAL,
-    Mode,
-    learn,
-    llq,
-    placebos,
-)
+from pipeline.llq import learn, llq, placebos
+from pipeline.modes import CHECK, CONTROL, KAPPA_NODES, OMEGA_NODES, RATE, TOTAL, Mode
 from pipeline.prediction import Prediction
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 

@@ -15,37 +15,36 @@ from pipeline.warehouse import Warehouse
 from tests.pipeline.records_made import lead
 
 ROOT = Path(__file__).parents[2]
-SECOND = """
+LAST = migrations.known()[-1]
+NEXT = f"{int(LAST) + 1:04}"
+FOLLOWING = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{LAST}"
 
 
 def upgrade() -> None:
     op.add_column("leads", sa.Column("mood", sa.Text))
     op.create_table("visits", sa.Column("visit_id", sa.Text, nullable=False))
 """
-BROKEN = SECOND.replace('sa.Column("mood", sa.Text)', 'sa.Column("stage_id", sa.Text)')  # that column is there already
+BROKEN = FOLLOWING.replace('sa.Column("mood", sa.Text)', 'sa.Column("stage_id", sa.Text)')  # that column is there already
 
 
 @pytest.fixture
 def versions(tmp_path: Path) -> Path:
-    """The folder of the real steps, with a second one invented."""
+    """The folder of the real steps, to invent one more in."""
     folder = tmp_path / "migrations" / "versions"
     shutil.copytree(migrations.VERSIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for later in folder.glob("*.py"):
-        if later.name > "0001_first.py":
-            later.unlink()
     return folder
 
 
-def test_a_warehouse_of_the_first_version_is_brought_to_the_second(new_warehouse_url: Callable[[], str], versions: Path) -> None:
+def test_a_warehouse_is_brought_to_the_next_version(new_warehouse_url: Callable[[], str], versions: Path) -> None:
     warehouse = Warehouse(new_warehouse_url())
     warehouse.migrate(versions)
     warehouse.append([lead(1)], "crm", "r")
-    (versions / "0002_mood.py").write_text(SECOND)
+    (versions / f"{NEXT}_mood.py").write_text(FOLLOWING)
     warehouse.migrate(versions)
     warehouse.migrate(versions)
     assert warehouse.append([lead(1), lead(2)], "crm", "r") == 1  # what was known is known
@@ -55,26 +54,26 @@ def test_a_warehouse_of_the_first_version_is_brought_to_the_second(new_warehouse
             ("2", None),
         ]
         assert reading.rows("select visit_id from visits") == []
-        assert reading.rows("select version_num from alembic_version")[0].version_num == "0002"
+        assert reading.rows("select version_num from alembic_version")[0].version_num == NEXT
 
 
 def test_a_step_that_fails_changes_nothing(new_warehouse_url: Callable[[], str], versions: Path) -> None:
     warehouse = Warehouse(new_warehouse_url())
     warehouse.migrate(versions)
-    (versions / "0002_mood.py").write_text(
+    (versions / f"{NEXT}_mood.py").write_text(
         BROKEN.replace("op.add_column", "op.create_table('half', sa.Column('a', sa.Text))\n    op.add_column")
     )
     with pytest.raises(Exception, match="stage_id"):
         warehouse.migrate(versions)
     with warehouse.reading() as reading:
-        assert migrations.current(reading._connection) == "0001"
+        assert migrations.current(reading._connection) == LAST
         assert reading.rows("select table_name from information_schema.tables where table_name = 'half'") == []
 
 
 def test_a_warehouse_newer_than_the_program_is_left_alone(new_warehouse_url: Callable[[], str], versions: Path) -> None:
     warehouse = Warehouse(new_warehouse_url())
-    (versions / "0002_mood.py").write_text(SECOND)
-    (versions / "9999_future.py").write_text('revision = "9999"\ndown_revision = "0002"\n\n\ndef upgrade() -> None: ...\n')
+    (versions / f"{NEXT}_mood.py").write_text(FOLLOWING)
+    (versions / "9999_future.py").write_text(f'revision = "9999"\ndown_revision = "{NEXT}"\n\n\ndef upgrade() -> None: ...\n')
     warehouse.migrate(versions)
     for use in (warehouse.migrate, warehouse.check_schema):
         with pytest.raises(WarehouseError, match="version 9999, newer than this program") as caught:
@@ -92,10 +91,10 @@ def test_a_warehouse_without_tables_is_told_from_an_old_one(
     with pytest.raises(WarehouseError, match="is empty"):
         warehouse.check_schema()
     warehouse.migrate(versions)
-    (versions / "0002_mood.py").write_text(SECOND)
+    (versions / f"{NEXT}_mood.py").write_text(FOLLOWING)
     known = migrations.known(versions)
     monkeypatch.setattr(migrations, "known", lambda *_: known)
-    with pytest.raises(WarehouseError, match="are of version 0001, this program needs 0002") as caught:
+    with pytest.raises(WarehouseError, match=f"are of version {LAST}, this program needs {NEXT}") as caught:
         warehouse.check_schema()
     assert "payback sync" in caught.value.hint
 

@@ -1,0 +1,65 @@
+"""Who is told when something needs a person: the `[alerts]` table of payback.toml, and what in it is secret."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from connectors.secrets import Secret
+from pipeline.errors import ConfigError
+from pipeline.strict import Place, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class PortalPeople:
+    """People of a Bitrix24 portal, by their user ids, told through the webhook of a configured source; it needs the scope im."""
+
+    source: str
+    users: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """`to` holds addresses as apprise writes them: `tgram://TOKEN/CHAT`, `mailtos://USER:PASSWORD@HOST?to=...`, `jsons://HOST/PATH`.
+
+    A source is stale when nothing was heard of it for `stale_hours`; a night may fail once without anybody being woken for that.
+    """
+
+    to: tuple[Secret, ...] = ()
+    bitrix24: PortalPeople | None = None
+    language: Literal["ru", "en"] | None = None  # None: the language of the reports
+    stale_hours: float = 36.0
+
+    def secrets(self) -> list[Secret]:
+        """The addresses and their parts."""
+        return [part for address in self.to for part in secret_parts(address)]
+
+
+def check_alerts(alerts: Alerts, sources: dict[str, str], place: Place) -> None:
+    """Values that cannot be meant; `sources` are kinds by name. Raises ConfigError."""
+    if not 1 <= alerts.stale_hours <= 24 * 366:
+        raise ConfigError(f"{place.of('stale_hours')}: hours without news, from 1 to 8784", hint="36 lets one night fail")
+    if alerts.bitrix24 is None:
+        return
+    place, name = place.of("bitrix24"), alerts.bitrix24.source
+    portals = [source for source, kind in sources.items() if kind == "bitrix24"]
+    if name not in portals:
+        raise ConfigError(
+            f"{place.of('source')}: {name!r} is no source of the kind bitrix24{nearest(name, portals)}",
+            hint=f"portals: {', '.join(portals) or 'none'}",
+        )
+    if not alerts.bitrix24.users or min(alerts.bitrix24.users) < 1:
+        raise ConfigError(f"{place.of('users')}: ids of users as in their addresses, for example [1, 17]")
+
+
+def secret_parts(address: Secret) -> Iterator[Secret]:
+    """An address of a recipient, and the parts of it that other texts may show: a token, a password, a chat."""
+    yield address
+    _, _, rest = address.reveal().partition("://")
+    if token := re.match(r"\d{5,}:[\w-]{20,}", rest):  # a bot's token is one word with a colon in it
+        yield Secret(token[0])
+    for part in re.split(r"[/@?&=]|:(?!\d{2,5}(?:/|$))", rest):
+        for shown in {part, unquote(part)}:
+            if len(shown) >= 6:
+                yield Secret(shown)

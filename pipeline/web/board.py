@@ -1,0 +1,123 @@
+"""What there is to tell about the nights: read out of the warehouse, at most every few seconds however often somebody asks."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.errors import NoWarehouse, PipelineError, in_words
+from pipeline.logbook import Run, last_runs
+from pipeline.schedule import Nights
+from pipeline.settings import Settings
+from pipeline.warehouse import Warehouse, utc_now
+
+FRESH_SECONDS = 3.0
+LOCK_SECONDS = 5.0  # a page must not wait as long as a run may
+N_RUNS = 20
+
+_TALLY = """
+SELECT kind, outcome, COUNT(*) AS n_runs, MAX(ended_at) AS ended_at
+FROM runs WHERE ended_at IS NOT NULL GROUP BY kind, outcome ORDER BY kind, outcome
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """When a source was last heard (UTC), whether it had news or not."""
+
+    source: str
+    kind: str
+    last_seen: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many runs of a kind ended that way, and when the last one did (UTC)."""
+
+    kind: str
+    outcome: str
+    n_runs: int
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand at a moment. `reasons` says why the service is not ready; empty when it is."""
+
+    at: datetime  # UTC without zone
+    reasons: tuple[str, ...]
+    has_warehouse: bool
+    is_running: bool
+    next_runs: tuple[datetime, ...]  # aware, UTC
+    sources: tuple[SourceLine, ...] = ()
+    runs: Sequence[Run] = ()  # newest first
+    tallies: tuple[Tally, ...] = ()
+
+
+class Board:
+    """Asks the warehouse how things stand. Any thread may ask; one at a time does the reading."""
+
+    def __init__(self, settings: Settings, nights: Nights) -> None:
+        self._settings = settings
+        self._nights = nights
+        self._warehouse = Warehouse(settings.warehouse_url.reveal(), lock_timeout=LOCK_SECONDS)
+        self._lock = threading.Lock()
+        self._known: Standing | None = None
+        self._known_at = float("-inf")
+
+    def standing(self) -> Standing:
+        """How things stand, a few seconds old at most. Never raises for a warehouse that is away: that is a reason."""
+        with self._lock:
+            if self._known is None or time.monotonic() - self._known_at > FRESH_SECONDS:
+                self._known = self._read()
+                self._known_at = time.monotonic()
+            return self._known
+
+    def _read(self) -> Standing:
+        now = utc_now()
+        next_runs = tuple(self._nights.table.after(now.replace(tzinfo=UTC), 3))
+        is_running, problem = self._nights.is_running, self._nights.problem
+        try:
+            runs, fault = last_runs(self._settings, self._warehouse, N_RUNS)
+            if fault is not None:
+                return Standing(now, _told(in_words(fault), problem), False, is_running, next_runs, runs=runs)
+            sources, tallies = self._sources_and_tallies()
+        except (PipelineError, SQLAlchemyError, OSError) as error:
+            return Standing(now, _told(in_words(error), problem), False, is_running, next_runs)
+        return Standing(now, _told(failure(runs), problem), True, is_running, next_runs, sources, runs, tallies)
+
+    def _sources_and_tallies(self) -> tuple[tuple[SourceLine, ...], tuple[Tally, ...]]:
+        try:
+            seen = {source.name: self._warehouse.last_seen(source.name) for source in self._settings.sources}
+            with self._warehouse.reading() as reading:
+                rows = reading.rows(_TALLY)
+        except NoWarehouse:  # before the first run
+            seen, rows = {}, []
+        sources = tuple(SourceLine(source.name, source.kind, seen.get(source.name)) for source in self._settings.sources)
+        return sources, tuple(Tally(row.kind, row.outcome, row.n_runs, row.ended_at) for row in rows)
+
+
+def ended_last(runs: Sequence[Run]) -> Run | None:
+    """The newest run that is not under way."""
+    return next((run for run in runs if run.outcome != "running"), None)
+
+
+def failure(runs: Sequence[Run]) -> str:
+    """What is wrong with the last run that ended; empty when nothing is."""
+    ended = ended_last(runs)
+    if ended is None:
+        return "no run has ended yet"
+    if ended.outcome not in ("failed", "interrupted"):
+        return ""
+    errors = [str(hop.detail["error"]) for hop in ended.hops if hop.detail.get("error")]
+    said = "; ".join(errors) or str(ended.detail.get("error", ""))
+    why = f": {said}" if said else ""
+    word = "failed" if ended.outcome == "failed" else "was interrupted"
+    return f"the last run ({ended.kind}, {ended.started_at:%Y-%m-%d %H:%M} UTC) {word}{why}"
+
+
+def _told(*reasons: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reason for reason in reasons if reason))
