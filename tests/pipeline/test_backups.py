@@ -186,22 +186,18 @@ def loading(url: str) -> Iterator[subprocess.Popen[str]]:
             process.communicate()
 
 
-def test_backups_taken_while_another_process_writes_are_whole(warehouse_url: str, state: State, tmp_path: Path) -> None:
-    """Every backup ends with a commit: the rows are those of the pages its cursor tells of, and none of the next."""
+def test_a_backup_taken_while_another_process_writes_is_whole(warehouse_url: str, state: State, tmp_path: Path) -> None:
+    """It ends with a commit: the rows are those of the pages its cursor tells of, and none of the next."""
     with loading(warehouse_url):
-        files = [back_up(warehouse_url, state, tmp_path / f"{n}.duckdb").file for n in range(2)]
-    pages = []
-    for file in files:
-        sink = Warehouse(f"duckdb:///{file}").sink("crm", "r")
-        stored = sink.state(LEADS)
-        assert stored is not None
-        page = stored["page"]
-        assert sink.counts(LEADS, [(0, page * PAGE), (page * PAGE, 10**9)]) == [page * PAGE - (page - 1), 0]
-        assert sink.counts(LEAD_MOVES, [(0, page * PAGE), (page * PAGE, 10**9)]) == [page * PAGE, 0]
-        pages.append(page)
-    assert pages == sorted(pages)
-    assert pages[0] >= 3
-    assert pages[-1] > pages[0]  # the writer went on meanwhile
+        file = back_up(warehouse_url, state, tmp_path / "b.duckdb").file
+    in_backup, in_warehouse = (Warehouse(url).sink("crm", "r") for url in (f"duckdb:///{file}", warehouse_url))
+    stored, now = in_backup.state(LEADS), in_warehouse.state(LEADS)
+    assert stored is not None
+    assert now is not None
+    page = stored["page"]
+    assert 3 <= page <= now["page"]
+    assert in_backup.counts(LEADS, [(0, page * PAGE), (page * PAGE, 10**9)]) == [page * PAGE - (page - 1), 0]
+    assert in_backup.counts(LEAD_MOVES, [(0, page * PAGE), (page * PAGE, 10**9)]) == [page * PAGE, 0]
 
 
 LIMITED = """

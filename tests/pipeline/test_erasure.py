@@ -233,6 +233,7 @@ def test_a_compaction_that_fails_is_caught_up(warehouse_url: str, state: State, 
     assert (again.rows, again.was_erased_before, calls) == ({}, True, [1, 2])
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_a_backup_from_before_does_not_bring_the_person_back(warehouse_url: str, state: State, tmp_path: Path) -> None:
     fill(warehouse_url)
     file = back_up(warehouse_url, state, tmp_path / "b.duckdb").file
