@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -207,30 +208,30 @@ class _Model:
         seen[:, :-1, :, 0] = self._columns[at][:, :, None]
         seen[:, -1, :, 0] = self._values[:, at].T - 1.0
         state, variance = np.zeros((n_both, n_series, n_cells)), np.zeros((n_series, n_cells))
-        rows, columns = np.tril_indices(n_both)
-        products, log_spread = np.zeros((rows.size, n_series, n_cells)), np.zeros((n_series, n_cells))
-        kept = []
+        innovations, spreads = np.empty((at.size, *state.shape)), np.empty((at.size, *variance.shape))
+        noise = self._variances[:, at].T[:, :, None] + self._grid.omega_sq
+        walks = []
         for week, gap in enumerate(np.diff(at, prepend=at[0])):
             variance = variance + self._grid.kappa_sq * gap
-            spread = variance + self._variances[:, at[week], None] + self._grid.omega_sq
-            innovation = seen[week] - state
+            spread = np.add(variance, noise[week], out=spreads[week])
+            innovation = np.subtract(seen[week], state, out=innovations[week])
             gain = variance / spread
             state = state + gain * innovation
             variance = variance * (1 - gain)
-            scaled = innovation / np.sqrt(spread)
-            products += scaled[rows] * scaled[columns]
-            log_spread += np.log(spread)
             if week + 1 in stops:
-                kept.append((products.copy(), log_spread.copy(), state, variance))
-        return self._eliminated(*(np.stack(parts, axis=-3) for parts in zip(*kept, strict=True)))
+                walks.append((state, variance))
+        innovations /= np.sqrt(spreads)[:, None]
+        scaled = np.ascontiguousarray(innovations.transpose(2, 3, 1, 0))
+        parts = [scaled[..., start:stop] for start, stop in pairwise([0, *stops])]
+        products = np.cumsum([part @ part.swapaxes(2, 3) for part in parts], axis=0)
+        log_spread = np.cumsum(np.log(spreads), axis=0)[np.asarray(stops) - 1]
+        return self._eliminated(products, log_spread, *(np.stack(each, axis=-3) for each in zip(*walks, strict=True)))
 
     def _eliminated(self, products: FloatArray, log_spread: FloatArray, state: FloatArray, variance: FloatArray) -> _Fit:
         """Evidence and coefficients by one LDL' elimination for all cells: thousands of matrices, each too small for LAPACK."""
         sds, n_columns = self._grid.sds, state.shape[0] - 1
-        rows, columns = np.tril_indices(n_columns + 1)
-        left = np.empty((n_columns + 1, n_columns + 1, *products.shape[1:3], len(sds), products.shape[3]))
-        for row, column, product in zip(rows, columns, products, strict=True):
-            left[row, column] = left[column, row] = product[:, :, None]
+        shape = (n_columns + 1, n_columns + 1, *products.shape[:2], len(sds), products.shape[2])
+        left = np.ascontiguousarray(np.broadcast_to(np.moveaxis(products, (3, 4), (0, 1))[:, :, :, :, None], shape))
         for j, precision in enumerate((sds**-2.0).T):
             left[j, j] += precision[:, None]
         for j in range(n_columns):

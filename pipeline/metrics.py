@@ -41,7 +41,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The cells of one metric. `labels[dimension]` are the names that `codes[dimension]` points into."""
+    """The cells of one metric. `labels[dimension]` are the names that `codes[dimension]` points into.
+
+    Cells stand in the order of their values, so that sums do not depend on the order of the rows, which no engine promises.
+    """
 
     query: Query
     columns: tuple[str, ...]
@@ -85,7 +88,7 @@ class Cells:
         sums = {column: _sums(codes, self.values[column][inside], len(labels)) for column in self.columns}
         found = {
             labels[code]: self._figure({column: float(sums[column][code]) for column in self.columns})
-            for code in np.unique(codes)
+            for code in np.flatnonzero(np.bincount(codes, minlength=len(labels)))
         }
         return dict(sorted(found.items()))
 
@@ -112,9 +115,12 @@ class Cells:
         return week, (week >= 0) & (week < len(weeks))
 
     def _inside(self, weeks: Collection[date]) -> npt.NDArray[np.bool_]:
-        mondays = np.array([monday.toordinal() - _EPOCH for monday in weeks], dtype=np.int64)
-        # 1970-01-01 was a Thursday: day 4 is the first Monday.
-        return np.isin((self.day - 4) // 7 * 7 + 4, mondays)
+        if not weeks:
+            return np.zeros(self.day.size, dtype=np.bool_)
+        first = min(weeks)
+        is_one = np.zeros((max(weeks) - first).days // 7 + 3, dtype=np.bool_)  # the first and the last stand for all others
+        is_one[[(monday - first).days // 7 + 1 for monday in weeks]] = True
+        return is_one[np.clip((self.day - (first.toordinal() - _EPOCH)) // 7 + 1, 0, is_one.size - 1)]
 
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -146,13 +152,15 @@ def cells(query: Query, rows: "pa.Table") -> Cells:
     found = next((shape for shape in (RATE, AMOUNTS, COUNT) if set(shape) <= set(rows.column_names)), None)
     if found is None:
         raise ValueError(f"sql/{query.name}.sql returns neither {RATE} nor {AMOUNTS} nor {COUNT}")
+    values = {name: rows.column(name).to_numpy().astype(np.float64) for name in found}
+    order = np.lexsort([values[name] for name in found])
     codes: dict[str, IntArray] = {}
     labels: dict[str, tuple[str, ...]] = {}
     for dimension, column in DIMENSIONS.items():
-        codes[dimension], labels[dimension] = _encoded(rows.column(column))
+        unordered, labels[dimension] = _encoded(rows.column(column))
+        codes[dimension] = unordered[order]
     day = rows.column("created_on").to_numpy().astype("datetime64[D]").astype(np.int64)
-    values = {name: rows.column(name).to_numpy().astype(np.float64) for name in found}
-    return Cells(query, found, day, codes, labels, values)
+    return Cells(query, found, day[order], codes, labels, {name: column[order] for name, column in values.items()})
 
 
 def _encoded(column: "pa.ChunkedArray") -> tuple[IntArray, tuple[str, ...]]:
@@ -162,8 +170,4 @@ def _encoded(column: "pa.ChunkedArray") -> tuple[IntArray, tuple[str, ...]]:
 
 
 def _sums(groups: npt.NDArray[np.int64], values: FloatArray, n_groups: int) -> FloatArray:
-    """Sums by group that do not depend on the order of the rows, which no engine promises: smallest first."""
-    if not np.array_equal(values, np.floor(values)) or np.abs(values).sum() >= 2**53:
-        order = np.argsort(values, kind="stable")
-        groups, values = groups[order], values[order]
     return np.asarray(np.bincount(groups, weights=values, minlength=n_groups), dtype=np.float64)

@@ -87,6 +87,8 @@ def combined(seed: int, ground: Ground) -> Story:
     """The story of a seed: two to four kinds at once, in one or two nights, an export or a nightly sync."""
     rng = random.Random(seed)
     kinds = rng.sample(KINDS, rng.choice((2, 2, 3, 4)))
+    if {"portal_clock_behind", "our_clock_behind"} <= {kind.name for kind in kinds}:  # then nobody could know
+        kinds = [kind for kind in kinds if kind.name != "our_clock_behind"]
     return play(kinds, seed, ground, is_export=rng.random() < 0.3, n_nights=rng.choice((1, 1, 2)))
 
 
@@ -114,6 +116,8 @@ class _Teller:
             self._check("in the night of the faults", is_final=False)
             stage.live(6)
             stage.end()
+            if story.outcomes[-1] == "ok":  # clocks that are right again before any night ended well leave no trace
+                stage.set_clocks_right()
             stage.live(6)
             self._pass(12)
         while story.n_nights < _MOST_NIGHTS and not story.wrongs:
@@ -126,8 +130,9 @@ class _Teller:
             except SourceError as error:
                 story.wrongs.append(f"a night without faults failed: {type(error).__name__}: {error}")
                 return
-            if not differences(self._portal.store, self._ground, ZONE):
+            if not differences(self._portal.store, self._ground, ZONE) and stage.are_clocks_right:
                 break
+            stage.set_clocks_right()
         self._check("after recovery", is_final=True)
         if not story.wrongs:
             self._pass(24)

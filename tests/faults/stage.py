@@ -35,9 +35,8 @@ class Stage:
         self._endings.append(change)
 
     def end(self) -> None:
-        """The fault is over."""
+        """The faults are over, but for the clocks."""
         self.portal.heal()
-        self.set_clocks_right()
         while self._endings:
             self._endings.pop()()
 
@@ -53,6 +52,10 @@ class Stage:
         self.portal.ahead_s -= self.portal_wrong_s
         self.clock.ahead_s -= self.our_wrong_s
         self.portal_wrong_s = self.our_wrong_s = 0.0
+
+    @property
+    def are_clocks_right(self) -> bool:
+        return self.portal_wrong_s == self.our_wrong_s == 0.0
 
     def live(self, n: int) -> None:
         """`n` things happen in the portal now: mostly moves, some new rows, few deletions."""

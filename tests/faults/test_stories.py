@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from connectors.walk import KeysetWalk
 from tests.faults.kinds import BY_NAME, KINDS, Kind
 from tests.faults.nights import Story, combined, play
 from tests.faults.truth import Ground
@@ -50,6 +51,10 @@ def no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.memory.MemorySink.orphans", lambda self, stream: [])
 
 
+def deaf_to_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeysetWalk, "_skew_now", property(lambda self: lambda: 0, lambda self, value: None), raising=False)
+
+
 @pytest.mark.parametrize(
     ("plant", "name", "seed"),
     [
@@ -57,6 +62,7 @@ def no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
         (no_doubt, "rights_shrink", 1),
         (no_second_try, "wrong_types", 1),
         (no_orphans, "a_few_hidden", 1),
+        (deaf_to_clocks, "portal_clock_behind", 1),
     ],
     ids=lambda one: getattr(one, "__name__", str(one)),
 )
