@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from pipeline import migrations
 from pipeline.database import Database
@@ -28,6 +30,8 @@ from pipeline.warehouse import Warehouse, open_database, utc_now
 
 _FORMAT = "1"
 _OWN_TABLES = ("backup_facts", "backup_tables", "backup_state")
+_PREFIX = ".payback-"
+_LEFT_S = 24 * 3600  # nobody copies for longer than a day
 _SEPARATOR = "\x1f"
 _NULL = "\x00"  # no text of the warehouse holds it
 
@@ -132,12 +136,16 @@ def verified(file: Path) -> Backup:
             facts = {row.name: row.value for row in connection.execute(text("SELECT name, value FROM backup_facts"))}
             told = connection.execute(text("SELECT table_name, n_rows, digest FROM backup_tables"))
             expected = {row.table_name: (row.n_rows, row.digest) for row in told}
+            if not {"made_at", "schema", "payback"} <= set(facts) or set(expected) != _tables(connection) - set(_OWN_TABLES):
+                raise bad
             if not all(map(str.isidentifier, expected)):  # a name out of a file must not become SQL
                 raise bad
             for table, sums in expected.items():
                 if _sums(database.blocks(connection, f"SELECT * FROM {table}")) != sums:
                     raise bad
             has_state = bool(connection.execute(text("SELECT COUNT(*) FROM backup_state")).scalar_one())
+    except ProgrammingError as error:  # a column is missing
+        raise bad from error
     except WarehouseError as error:
         if "damaged" in str(error):
             raise bad from error
@@ -155,10 +163,13 @@ def verified(file: Path) -> Backup:
 
 @contextmanager
 def _folder_beside(file: Path) -> Iterator[Path]:
-    """A folder on the disk of `file` that only this user may enter, removed in the end."""
+    """A folder on the disk of `file` that only this user may enter, removed in the end; so are those of killed commands."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".payback-", dir=file.parent, ignore_cleanup_errors=True)
+        for left in file.parent.glob(f"{_PREFIX}*"):
+            if left.is_dir() and time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=file.parent, ignore_cleanup_errors=True)
     except OSError as error:
         hint = "name a folder this user may write"
         raise WarehouseError(f"{file.parent} cannot be written ({error.strerror})", hint=hint) from None

@@ -51,8 +51,7 @@ def recipients(settings: Settings) -> list[Recipient]:
     """Everybody in `[alerts]`, in its order. Nothing is sent or opened."""
     found = []
     for number, address in enumerate(settings.alerts.to, 1):
-        scheme = address.reveal().partition("://")[0][:20]
-        label = f"alerts.to[{number}] ({scheme if scheme.isalnum() else '?'})"
+        label = _label(number, address)
         found.append(Recipient(_key(settings, address.reveal()), label, False, _by_apprise(address, label)))
     portal = settings.alerts.bitrix24
     for user in portal.users if portal else ():
@@ -62,6 +61,22 @@ def recipients(settings: Settings) -> list[Recipient]:
         send = _by_portal(options.webhook, user, label)
         found.append(Recipient(_key(settings, f"bitrix24 {portal.source} {user}"), label, True, send))
     return found
+
+
+def unusable(settings: Settings) -> list[ConfigError]:
+    """What is wrong with the addresses in `[alerts]`, as far as can be told without sending anything."""
+    found = []
+    for number, address in enumerate(settings.alerts.to, 1):
+        try:
+            _service(address, _label(number, address))
+        except ConfigError as error:
+            found.append(error)
+    return found
+
+
+def _label(number: int, address: Secret) -> str:
+    scheme = address.reveal().partition("://")[0][:20]
+    return f"alerts.to[{number}] ({scheme if scheme.isalnum() else '?'})"
 
 
 def _key(settings: Settings, address: str) -> str:

@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.holdout import MAX_WEEKS, WEEKS_SHOWN, HoldoutPlan, plan_holdout
 from pipeline.measurement import Measurement, measure
 from pipeline.periods import monday_after
-from pipeline.run import as_of_from, open_warehouse
+from pipeline.run import as_of_from, open_warehouse, refuse_before_memory
 from pipeline.settings import Launch, Settings
 
 # The pace of the last weeks: a hold-out runs from now on, not through last summer.
@@ -87,6 +87,7 @@ def plan_launch_holdout(settings: Settings, launch: Launch, *, share: float | No
     warehouse.check_schema()
     moment = as_of_from(as_of, settings)
     with warehouse.reading(moment.seen_until) as reading:
+        refuse_before_memory(reading, moment)
         found = measure(reading, replace(launch, started_on=min(launch.started_on, moment.on)), settings, moment)
     metric, baseline = _baseline(found)
     running = launch.holdout

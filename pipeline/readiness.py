@@ -37,8 +37,16 @@ def inspect(settings: Settings) -> list[Line]:
         lines.append(Line("error", "no source is configured: add a [sources.NAME] table to payback.toml"))
     if not settings.launches:
         lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
-    lines += _rights(settings)
-    return lines + _data(settings)
+    return [*lines, *_alerts(settings), *_rights(settings), *_data(settings)]
+
+
+def _alerts(settings: Settings) -> list[Line]:
+    """Whether anybody would be told at all; whether messages arrive, only `payback alerts test` can say."""
+    if not settings.alerts.to and settings.alerts.bitrix24 is None:
+        return [Line("info", "nobody is told when something needs a person: docs/alerts.md says how to fill [alerts]")]
+    from pipeline.channels import unusable  # apprise takes long to import
+
+    return [Line("error", f"{error} -> {error.hint}") for error in unusable(settings)]
 
 
 def _rights(settings: Settings) -> list[Line]:

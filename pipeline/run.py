@@ -267,14 +267,14 @@ def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime
     warehouse.check_schema()
     moment = as_of_from(as_of, settings)
     with warehouse.reading(moment.seen_until) as reading:
-        _refuse_before_memory(reading, moment)
+        refuse_before_memory(reading, moment)
         measured = measure(reading, launch, settings, moment)
     figures = document(measured)
     return figures, warehouse.save_snapshot(launch.name, moment.text, document_bytes(figures))
 
 
-def _refuse_before_memory(reading: Reading, moment: AsOf) -> None:
-    """A date before the first sync is no date without leads: nothing was known then."""
+def refuse_before_memory(reading: Reading, moment: AsOf) -> None:
+    """A date before the first sync is no date without leads: nothing was known then. Raises NothingToMeasure."""
     first = reading.rows("select min(seen_at) as seen_at from commits")[0].seen_at
     if first is not None and first > moment.seen_until:
         raise NothingToMeasure(

@@ -18,6 +18,7 @@ from aiosmtpd.handlers import Message as Mailbox
 from pipeline import alerts
 from pipeline.errors import ConfigError, Exit
 from pipeline.incidents import MOST_TRIES, Incidents
+from pipeline.readiness import inspect
 from pipeline.state import State
 from tests.pipeline.shop_made import Letterbox, Shop
 
@@ -236,6 +237,10 @@ def test_addresses_that_cannot_be_used_are_refused_without_being_shown(tmp_path:
     assert isinstance(error, ConfigError)
     assert words in str(error)
     assert "example" not in str(error) + error.hint
+    (line,) = [line for line in inspect(shop.settings()) if "alerts.to" in line.text]  # by day, before the first alert
+    assert line.severity == "error"
+    assert words in line.text
+    assert "example" not in line.text
 
 
 def test_redirects_are_not_followed(shop: Shop, box: Letterbox) -> None:

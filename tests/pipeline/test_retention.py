@@ -80,6 +80,8 @@ def test_dates_after_the_cut_measure_as_before_and_earlier_ones_are_refused(
         assert {name: new[name] for name in FIGURES} == {name: old[name] for name in FIGURES}
     assert aged.payback("measure", "assistant", "--as-of", times[0].isoformat()) == Exit.NOTHING
     assert "was pruned up to" in capsys.readouterr().err
+    assert aged.payback("plan", "holdout", "assistant", "--as-of", times[0].isoformat()) == Exit.NOTHING
+    assert "was pruned up to" in capsys.readouterr().err
     assert aged.payback("prune", "--yes") == 0
     assert "pruned: nothing" in capsys.readouterr().out
     assert aged.payback("sync") == 0  # and the next sync takes nothing pruned for news
