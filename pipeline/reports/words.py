@@ -1,4 +1,4 @@
-"""The words of every report: message catalogues (locale/<language>.po), read at run time.
+"""The words of everything people read: message catalogues (locale/<language>/<subject>.po), read at run time.
 
 A message has a short key (`verdict.pays`) in every catalogue. What a SQL file says of itself (title, definition) is English
 already and is its own key; a catalogue may translate it.
@@ -10,13 +10,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from connectors.text import clean_name
 
 FOLDER = Path(__file__).parent / "locale"
-LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.po")))
+LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/report.po")))
 TEXT_LIMIT = 80
 # Names the journeys give where the CRM has none.
 NAMELESS = ("unknown", "other")
@@ -53,7 +54,7 @@ class Words:
 
     def _known(self, key: str, text: str) -> str:
         if text == key:
-            raise KeyError(f"locale/{self.language}.po has no message {key!r}")
+            raise KeyError(f"no catalogue in locale/{self.language} has a message {key!r}")
         return text
 
 
@@ -62,9 +63,14 @@ def words_of(language: str) -> Words:
     """The words of a language. Raises KeyError for a language without a catalogue."""
     if language not in LANGUAGES:
         raise KeyError(f"no report in language {language!r}: there are {', '.join(LANGUAGES)}")
+    catalogue = Catalog(locale=language)
+    for path in sorted((FOLDER / language).glob("*.po")):
+        with path.open("rb") as source:
+            for message in read_po(source, locale=language):
+                if message.id:
+                    catalogue[message.id] = message
     compiled = BytesIO()
-    with (FOLDER / f"{language}.po").open("rb") as source:
-        write_mo(compiled, read_po(source, locale=language))
+    write_mo(compiled, catalogue)
     compiled.seek(0)
     return Words(language, gettext.GNUTranslations(compiled))
 
