@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from connectors.contract import Finding
 from pipeline import queries
@@ -74,16 +74,23 @@ def run_checks(reading: "Reading", window: Window) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: (-penalty(finding), finding.code)))
 
 
-def wrong_rows(
-    reading: "Reading", name: str, window: Window, limit: int | None = None
-) -> list[tuple[str, str, str | None, str | None]]:
-    """The rows a check found: source, entity (or stream), record id, owner id; sorted."""
+class WrongRow(NamedTuple):
+    """A row a check found; `entity` is a stream where the row could not be read."""
+
+    source: str
+    entity: str
+    record_id: str | None
+    owner_id: str | None
+
+
+def wrong_rows(reading: "Reading", name: str, window: Window, limit: int | None = None) -> list[WrongRow]:
+    """The rows a check found, sorted."""
     body, values = _ready(reading, name, window)
     # Byte order on every engine: PostgreSQL would sort by the rules of its own language.
     order = "order by " + ", ".join(f'{column} collate "C"' for column in ("source", "entity", "record_id", "owner_id"))
     order += f" limit {limit:d}" if limit is not None else ""
     rows = reading.rows(f"select source, entity, record_id, owner_id from (\n{body}\n) as wrong {order}", values)
-    return [(row.source, row.entity, row.record_id, row.owner_id) for row in rows]
+    return [WrongRow(row.source, row.entity, row.record_id, row.owner_id) for row in rows]
 
 
 def penalty(finding: Finding) -> float:

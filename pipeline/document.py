@@ -16,8 +16,9 @@ import numpy as np
 
 from pipeline import evidence, queries
 from pipeline.cashflow import HORIZON_MONTHS
-from pipeline.checks import penalty
+from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
+from pipeline.journeys import UNKNOWN
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
 from pipeline.periods import Periods, Span
@@ -79,11 +80,13 @@ def document(measurement: Measurement) -> dict[str, Json]:
             "score": measurement.trust_score,
             "findings": [_finding(measurement, n) for n in range(len(measurement.findings))],
         },
+        "hurdles": [{**asdict(hurdle), "rate": [hurdle.low, hurdle.high]} for hurdle in measurement.hurdles],
+        "unclosed": _unclosed(measurement),
         "priors": evidence.priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},
         "provenance": _provenance(measurement),
     }
-    plain = _plain(found)
+    plain = plain_json(found)
     assert isinstance(plain, dict)
     return plain
 
@@ -93,14 +96,14 @@ def document_bytes(found: Mapping[str, Json]) -> bytes:
     return json.dumps(found, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
 
 
-def _plain(value: Any) -> Json:
-    """JSON values only: dates as text, floats rounded, what is not finite as null."""
+def plain_json(value: Any) -> Json:
+    """JSON values only, as a document holds them: dates as text, floats rounded, what is not finite as null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
+        return [plain_json(item) for item in value.tolist()]
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float):
@@ -303,6 +306,16 @@ def _finding(measurement: Measurement, n: int) -> Json:
         "detail": dict(finding.detail),
         "points": penalty(finding),
     }
+
+
+def _unclosed(measurement: Measurement) -> Json:
+    """Visits that nobody closed by manager, most first, with some of their ids for those who close them now."""
+    by_owner: dict[str, list[str]] = {}
+    for row in measurement.unclosed:
+        by_owner.setdefault(row.owner_id or UNKNOWN, []).append(row.record_id or "")
+    rows = [{"key": owner, "title": measurement.owner_names.get(owner), "n": len(ids), "examples": ids[:N_EXAMPLES]}
+            for owner, ids in by_owner.items()]  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["n"], row["key"]))
 
 
 def _definition(result: MetricResult) -> Json:

@@ -14,7 +14,7 @@ from connectors.contract import Finding
 from pipeline import ladder, metrics
 from pipeline.account import SPLITS, part_funnels
 from pipeline.arms import observe_arms
-from pipeline.checks import Window, run_checks, trust_score
+from pipeline.checks import Window, WrongRow, run_checks, trust_score, wrong_rows
 from pipeline.claims import (
     Claim,
     ClaimName,
@@ -31,6 +31,7 @@ from pipeline.claims import (
 from pipeline.controls import Candidate, Control
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
+from pipeline.hurdles import Hurdle
 from pipeline.journeys import StageUse, build_journeys
 from pipeline.judging import Judged, Outlook, judge, outlook
 from pipeline.ladder import Rung, Verdict
@@ -107,7 +108,10 @@ class Measurement:
     panel: Panel | None
     holdout: HoldoutEffect | TooFewLeads | None  # a text: why a running hold-out cannot be read yet
     findings: tuple[Finding, ...]
+    unclosed: tuple[WrongRow, ...]
+    """Visits that nobody closed, each with its manager."""
     trust_score: int
+    hurdles: tuple[Hurdle, ...]
     stages: tuple[StageUse, ...]
     owner_names: Mapping[str, str]
     sources: tuple[SourceCoverage, ...]
@@ -120,9 +124,12 @@ class Measurement:
         return None if self.rung.headline == "none" else self.claims.get(self.rung.headline)
 
 
-def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf) -> Measurement:
+def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, *, known_on: date | None = None,
+            is_brief: bool = False) -> Measurement:
     """Measure a launch as of a time.
 
+    `known_on`: count outcomes as if no later day were known, though corrections made since then are. `is_brief` leaves out
+    what no figure needs: how long until more is known, other choices, owners' panel, hold-out.
     Raises NothingToMeasure (a launch in the future, no leads, no pre period), ConfigError (a negative cost), WarehouseError.
     """
     business = settings.business
@@ -136,7 +143,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
     )
     sources = _coverage(reading, as_of, launch, business.zone)
     ends = [(source.last_on, source.heard_on) for source in sources if source.last_on]
-    known_on = known_until(as_of.on, launch.started_on, ends)
+    known_on = min(known_until(as_of.on, launch.started_on, ends), known_on or date.max)
     horizon = _horizon(reading, launch, settings, as_of, known_on)
     n_leads, days = _leads(reading, as_of)
     gap = last_gap(days, launch.started_on, business.closures)
@@ -163,6 +170,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
         parts = {split: part_funnels(cells, funnel, split, periods.weeks) for split in SPLITS}
         ground = Ground(launch, funnel, weeks, rung, found.pasts, found.control, found.guards, parts["channel"])
         claims = make_claims(ground, parts)
+    if claims and not is_brief:
         again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
         more = outlook(ground, claims, parts, again, bool(found.candidates))
     verdict = reach_verdict(launch, rung, claims, score, found.guards)
@@ -174,9 +182,11 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf)
         verdict=verdict, guards=found.guards, control=found.control, candidates=found.candidates,
         pasts=found.pasts, placebo=found.placebo,
         power=more.power, sensitivity=more.sensitivity,
-        panel=measure_panel(reading, launch.scope, launch.started_on, periods, known_on),
-        holdout=_held_out(reading, launch, periods, horizon),
+        panel=None if is_brief else measure_panel(reading, launch.scope, launch.started_on, periods, known_on),
+        holdout=None if is_brief else _held_out(reading, launch, periods, horizon),
+        unclosed=() if is_brief else tuple(wrong_rows(reading, "visits_never_closed", window)),
         findings=findings, trust_score=score, stages=stages,
+        hurdles=tuple(hurdle for hurdle in settings.hurdles if hurdle.currency == business.currency),
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.errors import OptionError
 from connectors.secrets import mask
 from pipeline import alerts
-from pipeline.document import document, document_bytes
+from pipeline.changes import changes_since
+from pipeline.document import document, document_bytes, plain_json
 from pipeline.errors import Busy, ConfigError, Exit, Interrupted, NothingToMeasure, exit_code
 from pipeline.logbook import Hop, Logbook, written_run
 from pipeline.measurement import measure
@@ -270,6 +271,7 @@ def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime
         refuse_before_memory(reading, moment)
         measured = measure(reading, launch, settings, moment)
     figures = document(measured)
+    figures["changes"] = plain_json(changes_since(warehouse, launch, settings, moment, figures))
     return figures, warehouse.save_snapshot(launch.name, moment.text, document_bytes(figures))
 
 

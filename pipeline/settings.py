@@ -3,6 +3,7 @@
 config/payback.toml   business, warehouse, sources, channels
 config/stages.toml    which CRM stage is which milestone
 config/launches.toml  what is measured, and what it costs
+config/benchmarks.toml  what the same money earns elsewhere (hurdles.py)
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from connectors.contract import Connector, Reader, Surroundings
 from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
+from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml
 from pipeline.unattended import Schedule, Serve
@@ -157,6 +159,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    hurdles: tuple[Hurdle, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -239,6 +242,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         serve=outline.serve,
         retention=outline.retention,
         alerts=outline.alerts,
+        hurdles=read_hurdles(folder, variables),
     )
 
 

@@ -12,6 +12,7 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reports.ahead import Fan
 from pipeline.reports.tables import Part
 
 if TYPE_CHECKING:
@@ -142,6 +143,34 @@ def placebo_chart(points: Sequence[PlaceboPoint], today: PlaceboPoint | None, la
         axes.set_xticks(ticks, [points[n].label for n in ticks])
         axes.locator_params(axis="y", nbins=5)
         axes.yaxis.set_major_formatter(lambda value, _: percent(value))
+        axes.grid(axis="y")
+        return _svg(figure, name)
+
+
+def fan_chart(fan: Fan, today: str, money: Callable[[float], str], month: Callable[[int], str], *, width: int, height: int,
+              name: str) -> str:  # fmt: skip
+    """Cumulative net by month with its band, the zero line, and where the measured months end."""
+    with _drawing(width, height) as (figure, axes):
+        figure.subplots_adjust(left=(84 if width >= MIN_WIDE else 74) / width)
+        at = range(fan.months + 1)
+        axes.fill_between(at, fan.low, fan.high, color=COLOURS["band"], linewidth=0, zorder=1)
+        axes.plot(at, fan.estimate, color=COLOURS["expected"], linewidth=2, linestyle=(0, (4, 2.5)), zorder=3)
+        axes.axhline(0, color=COLOURS["ink"], linewidth=1.2, zorder=2)
+        low, high = min(fan.low), max(*fan.high, 0.0)
+        room = (high - low or 1.0) * 0.16
+        axes.set_ylim(low - room / 3, high + room)
+        axes.set_xlim(0, fan.months)
+        axes.axvline(fan.measured, color=COLOURS["muted"], linewidth=1, linestyle=(0, (1.5, 2)), zorder=2)
+        is_right = fan.measured > fan.months / 2
+        axes.text(fan.measured + (-1 if is_right else 1) * fan.months * 0.012, high + room * 0.9, today,
+                  ha="right" if is_right else "left", va="top", fontweight="bold")  # fmt: skip
+        if fan.payback is not None and fan.payback <= fan.months:
+            axes.plot([fan.payback], [0], linestyle="none", marker=TODAY[0], markersize=8, color=COLOURS["fact"], zorder=5)
+        step = max(1, -(-fan.months // (width // 80)))
+        ticks = list(range(0, fan.months + 1, step))
+        axes.set_xticks(ticks, [month(n) for n in ticks])
+        axes.locator_params(axis="y", nbins=5)
+        axes.yaxis.set_major_formatter(lambda value, _: money(value))
         axes.grid(axis="y")
         return _svg(figure, name)
 

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reports.charts import on_page, placebo_chart, waterfall, weekly_chart
+from pipeline.reports.charts import fan_chart, on_page, placebo_chart, waterfall, weekly_chart
 from pipeline.reports.numbers import MINUS
 from pipeline.reports.page import Page, page_of
 
@@ -31,6 +31,7 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         weekly=_weekly(page),
         waterfall=_waterfall(page),
         placebo=_placebo(page),
+        fan=_fan(page),
         n_guards=N_GUARDS if page.claims else len(page.guards),
     )
     return text
@@ -84,4 +85,16 @@ def _placebo(page: Page) -> Markup | None:
             width=width, height=height, name=f"placebo-{size}",
         )  # fmt: skip
         drawn.append(on_page(svg, label, f"chart {size}"))
+    return Markup("".join(drawn))  # as in `_weekly`  # nosec B704
+
+
+def _fan(page: Page) -> Markup | None:
+    found, numbers = page.fan, page.numbers
+    if found is None:
+        return None
+    drawn = []
+    for width, height, size in ((NARROW, 230, "narrow"), (WIDE, 280, "wide")):
+        svg = fan_chart(found, numbers.words.say("chart.fan.measured"), numbers.money, numbers.whole, width=width, height=height,
+                        name=f"fan-{size}")  # fmt: skip
+        drawn.append(on_page(svg, numbers.words.say("chart.fan.label", told=found.told), f"chart {size}"))
     return Markup("".join(drawn))  # as in `_weekly`  # nosec B704

@@ -9,12 +9,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.ladder import TRUST_THRESHOLD
-from pipeline.reports import doubts, evidence, sentences, tables, tiles
+from pipeline.reports import ahead, doubts, evidence, sentences, tables, tiles
+from pipeline.reports.ahead import Fan, Hurdles
 from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
 from pipeline.reports.heldout import HeldOut, holdout, panel
 from pipeline.reports.numbers import Numbers, numbers_of
+from pipeline.reports.since import Since, since
 from pipeline.reports.tables import Line, Part, Table
 from pipeline.reports.tiles import Tile
 from pipeline.reports.words import plain
@@ -65,6 +67,10 @@ class Page:
     parts: tuple[Part, ...]
     split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
+    fan: Fan | None
+    hurdles: Hurdles | None
+    since: Since | None
+    unclosed: Table | None
     claims: tuple[ClaimCard, ...]
     waiting: Waiting | None
     holdout: HeldOut | None
@@ -106,6 +112,10 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         parts=tables.parts(numbers, document, "factor"),
         split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
+        fan=ahead.fan(numbers, document),
+        hurdles=ahead.hurdles(numbers, document),
+        since=since(numbers, document),
+        unclosed=_unclosed(numbers, document),
         claims=evidence.claim_cards(numbers, document),
         waiting=doubts.waiting(numbers, document),
         holdout=holdout(numbers, document),
@@ -203,6 +213,20 @@ def _weeks_caption(numbers: Numbers, document: Mapping[str, Json]) -> str:
 def _finding(numbers: Numbers, found: Mapping[str, Json]) -> FindingLine:
     text, detail = sentences.finding(numbers, found), sentences.finding_detail(numbers, found)
     return FindingLine(found["severity"], text, detail, sentences.finding_points(numbers, found))
+
+
+def _unclosed(numbers: Numbers, document: Mapping[str, Json]) -> Table | None:
+    """Visits nobody closed, by manager: they spoil every rate until somebody says how they ended."""
+    found = document.get("unclosed")
+    if not found:
+        return None
+    say = numbers.words.say
+    rows = tuple(
+        (numbers.words.name("owner", row["title"] or row["key"]), numbers.whole(row["n"]), ", ".join(map(plain, row["examples"])))
+        for row in found
+    )
+    columns = tuple(map(say, ("column.owner", "column.unclosed", "column.examples")))
+    return Table("unclosed", say("section.unclosed"), say("unclosed.note"), columns, rows)
 
 
 def _method(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:

@@ -51,14 +51,14 @@ def open_page(page, folder, width):
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
     title, log = open_page(rendered(name, "html", language), tmp_path, 360)
-    n_charts = {"refused": 1, "old": 2}.get(name, 3)
+    n_charts = {"refused": 1, "old": 3}.get(name, 4)
     assert title == f"width=360 wide= charts={n_charts} cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
 def test_a_desk_shows_the_wide_drawings(rendered, tmp_path):
     title, log = open_page(rendered("paying", "html", "ru"), tmp_path, 1280)
-    assert title == "width=1280 wide= charts=3 cut=0 blank=0"
+    assert title == "width=1280 wide= charts=4 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
