@@ -5,6 +5,7 @@ Nothing is told by colour alone: lines differ in dash, bars carry their amounts.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -218,7 +219,11 @@ def _drawing(width: int, height: int) -> Iterator[tuple["Figure", "Axes"]]:
 def _svg(figure: "Figure", name: str) -> str:
     """The drawing as it can stand inside a page: no header, links, dates or fixed size, ids of its own."""
     buffer = StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with warnings.catch_warnings():
+        # Words of many scripts are drawn by whoever shows the page, with their own fonts; here nothing depends on their width:
+        # every text is anchored at its start or end, and the room beside the bars is fixed.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)

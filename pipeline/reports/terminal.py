@@ -52,7 +52,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
 
 
 def _head(console: Console, page: Page) -> None:
-    overline = page.numbers.words.say("overline", week=page.overline)
+    overline, beside = page.numbers.words.say("overline", week=page.overline), page.numbers.words.beside
     console.print(_text(page.title, style="bold"), _text(overline, style="dim"))
     console.print(_text(" · ".join(page.facts), style="dim"))
     console.print()
@@ -60,7 +60,7 @@ def _head(console: Console, page: Page) -> None:
     for sentence in (page.verdict.reason, *page.verdict.details):
         console.print(_text(sentence))
     for guard in page.guards:
-        console.print(Padding(_text(f"{guard.text} ({guard.consequence})", style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
+        console.print(Padding(_text(beside(guard.text, guard.consequence), style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
     if page.caution:
         console.print(_text(page.caution, style="yellow"))
 
@@ -105,7 +105,7 @@ def _claims(console: Console, page: Page) -> None:
         return
     _title(console, page.numbers.words.say("section.claims"))
     for claim in page.claims:
-        console.print(_text("  " + (f"{claim.title} ({claim.mark})" if claim.mark else claim.title), style="bold"))
+        console.print(_text("  " + (page.numbers.words.beside(claim.title, claim.mark) if claim.mark else claim.title), style="bold"))
         _lines(console, claim.lines, indent=4)
         for sentence in claim.doubt:
             console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 4)))
@@ -174,7 +174,7 @@ def _breakdown(console: Console, page: Page, table: Table) -> None:
 def _trust(console: Console, page: Page) -> None:
     _title(console, page.trust)
     for found in page.findings[:N_FINDINGS]:
-        console.print(Padding(_text(f"{found.text} ({found.points})"), (0, 0, 0, 2)))
+        console.print(Padding(_text(page.numbers.words.beside(found.text, found.points)), (0, 0, 0, 2)))
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
