@@ -21,6 +21,8 @@ NBSP = "\u00a0"
 MINUS = "−"
 LARGEST_RATE = 10.0  # a rate of return above 1 000 % a year tells no more than that
 _NUMBER = re.compile(rf"[+{MINUS}]?[\d{NBSP},.]+")
+# A unit in Chinese characters follows its number without a space: `9.7个月`.
+_MEASURED = re.compile(rf"([+{MINUS}]?[\d,.]+)([\u4e00-\u9fff]{{2,}})")
 # CLDR calls the rouble by its code outside Russian.
 SYMBOLS = {"RUB": "₽"}
 
@@ -138,6 +140,9 @@ class Numbers:
         (size, _, unit), (other, _, same) = low.rpartition(NBSP), high.rpartition(NBSP)
         if unit == same and not unit.isdecimal() and _NUMBER.fullmatch(size) and _NUMBER.fullmatch(other):
             low = size
+        measured, as_well = _MEASURED.fullmatch(low), _MEASURED.fullmatch(high)
+        if measured and as_well and measured[2] == as_well[2]:
+            low = measured[1]
         return self.words.say("interval", low=low, high=high)
 
     def change_interval(self, unit: str, bounds: Bounds) -> str:

@@ -1,5 +1,6 @@
 """The page in a terminal: the same order, short, 100 columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -25,6 +26,10 @@ VERDICT_STYLES = {
 }
 # rich breaks lines at no-break spaces too: they travel as a letter of the private use area.
 GLUE = "\ue000"
+# It breaks them nowhere inside Chinese, which has no spaces, and would cut a figure: a control character without width is
+# white space to it, and stands wherever a line may end.
+GAP = "\x1f"
+_ENDS = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”？])(?![，。；：、）”？\s]|$)")
 GUARD_STYLES = {"withhold": "red", "indicative": "yellow", "widen": "yellow", "note": "dim"}
 TONES = {"good": "green", "bad": "red", "open": ""}
 
@@ -47,7 +52,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _evidence(console, page)
     _trust(console, page)
     _method(console, page)
-    text = buffer.getvalue().replace(GLUE, NBSP)
+    text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
@@ -188,7 +193,7 @@ def _method(console: Console, page: Page) -> None:
 
 
 def _text(text: str, style: str = "") -> Text:
-    return Text(text.replace(NBSP, GLUE), style=style)
+    return Text(_ENDS.sub(GAP, text.replace(NBSP, GLUE)), style=style)
 
 
 def _title(console: Console, text: str) -> None:

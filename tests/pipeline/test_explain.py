@@ -16,7 +16,7 @@ from tests.pipeline.reports import evidence_made
 from tests.pipeline.salon_made import launch, salon, settings
 
 AS_OF = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), "2026-08-03")
-LANGUAGES = ("ru", "en")
+LANGUAGES = ("ru", "en", "zh")
 SPACES = "\u00a0\u202f"
 SPAN = re.compile(r"`([^`]+)`")
 NUMBER = re.compile(rf"[−]?\d[\d{SPACES}]*(?:\d)?(?:\.\d+)?(?:[{SPACES}]?%)?")

@@ -16,7 +16,7 @@ from tests.pipeline.reports.test_reports import ANSI, spaced, text_of
 
 # The documents are made once: by one worker.
 pytestmark = pytest.mark.xdist_group("reports")
-LANGUAGES = ("ru", "en")
+LANGUAGES = ("ru", "en", "zh")
 SECTIONS = ("Two estimates, two questions", "How long until we know", "The same check where nothing was launched",
             "If it is computed another way", "Control group", "Random split of the leads")  # fmt: skip
 

@@ -18,7 +18,7 @@ from tests.pipeline.reports.conftest import RULES
 
 # The documents are made once: by one worker.
 pytestmark = pytest.mark.xdist_group("reports")
-LANGUAGES = ("ru", "en")
+LANGUAGES = ("ru", "en", "zh")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
