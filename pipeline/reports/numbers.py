@@ -201,9 +201,10 @@ class Numbers:
     def _compact(self, size: float) -> str:
         """`1,2 млн`; rounded first, or 999 950 000 would become 1000 millions."""
         units = Locale.parse(self.words.language).compact_decimal_formats["short"]["other"]
-        # A pattern such as `00 млн` has a nought for each digit before its word: the rest of the power is the word.
+        # A pattern such as `00 млн` begins with a nought for each digit before its word: the rest of the power is the word.
         power, pattern = max((int(power), str(found.pattern)) for power, found in units.items() if int(power) <= size)
-        unit, digits = power / 10 ** (pattern.count("0") - 1), int(self.words.say("format.short_digits"))
+        n_digits = len(pattern) - len(pattern.lstrip("0"))
+        unit, digits = power / 10 ** (n_digits - 1), int(self.words.say("format.short_digits"))
         return format_compact_decimal(round(size / unit, digits) * unit, locale=self.words.language, fraction_digits=digits)
 
     def _with_symbol(self, number: str) -> str:

@@ -110,7 +110,8 @@ def _claims(console: Console, page: Page) -> None:
         return
     _title(console, page.numbers.words.say("section.claims"))
     for claim in page.claims:
-        console.print(_text("  " + (page.numbers.words.beside(claim.title, claim.mark) if claim.mark else claim.title), style="bold"))
+        title = page.numbers.words.beside(claim.title, claim.mark) if claim.mark else claim.title
+        console.print(_text(f"  {title}", style="bold"))
         _lines(console, claim.lines, indent=4)
         for sentence in claim.doubt:
             console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 4)))
