@@ -302,7 +302,7 @@ def test_a_panel_is_a_check_beside_the_claims_and_says_when_it_cannot_prove(rend
     for kind in ("html", "terminal"):
         seen = seen_in(rendered("evidence", kind, "ru"), kind)
         assert "Сравнение с остальными по дням" in seen
-        assert "По 12 сравнениям ничего нельзя доказать на уровне 5 %" in seen
+        assert "На уровне 5 % так ничего не доказать: сравнить можно только с 12" in seen
         assert "+5,4 %" in seen
         assert "p = 0,26" in seen
         assert "от −3,0 до +20 %" in seen
