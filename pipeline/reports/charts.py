@@ -61,6 +61,7 @@ QUIET, ALARM, TODAY = ("o", 3.5, "muted"), ("D", 6.5, "minus"), ("s", 9.0, "fact
 BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
 MIN_WIDE = 600
 NAME_WIDTH, AMOUNT_WIDTH = 190, 150  # pixels beside the bars of a wide drawing
+BOLD_WIDTH = 8.4  # pixels of a bold figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ def waterfall(parts: Sequence[Part], *, width: int, name: str) -> str:
     """
     is_wide = width >= MIN_WIDE
     with _drawing(width, (BAR_HEIGHT_WIDE if is_wide else BAR_HEIGHT) * len(parts) + 10) as (figure, axes):
-        left, right = (NAME_WIDTH, AMOUNT_WIDTH) if is_wide else (2, 2)
+        longest = 12 + BOLD_WIDTH * max(len(part.text) for part in parts)
+        left, right = (NAME_WIDTH, max(AMOUNT_WIDTH, longest)) if is_wide else (2, 2)
         figure.subplots_adjust(left=left / width, right=1 - right / width, top=0.99, bottom=0.01)
         ends = _steps(parts)
         low, high = min(0, *(min(pair) for pair in ends)), max(0, *(max(pair) for pair in ends))

@@ -33,7 +33,8 @@ FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
   for (const svg of shown) {{  // words of a drawing that run into each other are as good as cut
     const boxes = [...svg.querySelectorAll("text")].map(t => [t.getBoundingClientRect(), t.textContent]);
     boxes.forEach(([a, text], n) => boxes.slice(n + 1).forEach(([b, other]) => {{
-      if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3) out.push(text + "/" + other);
+      const isBeside = a.left > b.right - 1 || b.left > a.right - 1 || a.top > b.bottom - 3 || b.top > a.bottom - 3;
+      if (!isBeside) out.push(text + "/" + other);
     }}));
   }}
   const cells = [...seen.querySelectorAll(".rows td, .parts .amount")].map(cell => {{

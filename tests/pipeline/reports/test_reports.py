@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lxml import html as parser
+from rich.cells import cell_len
 
 from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
@@ -32,7 +33,7 @@ def text_of(page):
 
 def spaced(text):
     """White space made single; after a Chinese character it can only be the end of a line, and goes."""
-    return re.sub(r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef”]) ", "", " ".join(text.split()))
+    return re.sub(r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]) |(?<=”) (?=[\u4e00-\u9fff])", "", " ".join(text.split()))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -267,7 +268,7 @@ def test_hostile_names_are_harmless_text(documents, language, rendered):
 def test_the_terminal_report_fits_a_hundred_columns(documents, rendered, language):
     for name in documents:
         lines = ANSI.sub("", rendered(name, "terminal", language)).splitlines()
-        assert max(map(len, lines)) <= 100, name
+        assert max(map(cell_len, lines)) <= 100, name  # a Chinese character takes two
         assert len(lines) < (130 if "guards" not in documents[name] else 185), name
 
 
