@@ -219,7 +219,7 @@ class _Account:
         yield f"\n## {say('explain.reservations')}\n"
         yield f"- {say('method.rung', code=document['rung']['code'])}"
         yield from (f"- {sentences.reason(numbers, reason)}" for reason in document["rung"]["reasons"])
-        yield from (f"- {guard.text} ({guard.consequence})" for guard in doubts.guards(numbers, document))
+        yield from (f"- {numbers.words.beside(guard.text, guard.consequence)}" for guard in doubts.guards(numbers, document))
         if document.get("looks"):
             level = numbers.percent(1 - document["looks"]["level"], digits=0)
             yield f"- {say('explain.looks', level=level, n=numbers.whole(document['looks']['n_looks']))}"

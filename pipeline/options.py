@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pipeline.languages import LANGUAGES
+
 FORMATS = ("html", "terminal", "json")
 
 
@@ -30,7 +32,7 @@ json_option = click.option("--json", "is_json", is_flag=True, help="Print the fi
 format_option = click.option(
     "--format", "formats", default="html", show_default=True, help=f"One or more of {', '.join(FORMATS)}."
 )
-language_option = click.option("--lang", "language", type=click.Choice(("ru", "en")), help="Language (default: the business's).")
+language_option = click.option("--lang", "language", type=click.Choice(LANGUAGES), help="Language (default: the business's).")
 
 
 def formats_of(text: str) -> tuple[str, ...]:

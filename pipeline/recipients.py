@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import unquote
 
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
+from pipeline.languages import check_language
 from pipeline.strict import Place, nearest
 
 
@@ -28,7 +28,7 @@ class Alerts:
 
     to: tuple[Secret, ...] = ()
     bitrix24: PortalPeople | None = None
-    language: Literal["ru", "en"] | None = None  # None: the language of the reports
+    language: str | None = None  # None: the language of the reports
     stale_hours: float = 36.0
 
     def secrets(self) -> list[Secret]:
@@ -38,6 +38,8 @@ class Alerts:
 
 def check_alerts(alerts: Alerts, sources: dict[str, str], place: Place) -> None:
     """Values that cannot be meant; `sources` are kinds by name. Raises ConfigError."""
+    if alerts.language is not None:
+        check_language(alerts.language, place.of("language"))
     if not 1 <= alerts.stale_hours <= 24 * 366:
         raise ConfigError(f"{place.of('stale_hours')}: hours without news, from 1 to 8784", hint="36 lets one night fail")
     if alerts.bitrix24 is None:

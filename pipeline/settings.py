@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -24,6 +24,7 @@ from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
 from pipeline.hurdles import Hurdle, read_hurdles
+from pipeline.languages import check_language
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml
 from pipeline.unattended import Schedule, Serve
@@ -39,7 +40,7 @@ class Business:
     name: str = ""
     timezone: str = "Europe/Moscow"
     currency: str = "RUB"
-    language: Literal["ru", "en"] = "ru"
+    language: str = "ru"
     closures: tuple[date, ...] = ()  # days the business was shut: their weeks are left out on both sides
 
     @property
@@ -266,6 +267,7 @@ class _Outline:
 
 
 def _check_business(business: Business, place: Place) -> None:
+    check_language(business.language, place.of("business").of("language"))
     if not re.fullmatch(r"[A-Z]{3}", business.currency):
         raise ConfigError(f"{place.of('business').of('currency')}: a currency is an ISO code such as RUB")
     try:

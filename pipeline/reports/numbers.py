@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from math import floor, isclose, log10
+from math import floor, isclose
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,10 @@ from pipeline.reports.words import Words, words_of
 
 NBSP = "\u00a0"
 MINUS = "−"
-MILLION = 1_000_000
 LARGEST_RATE = 10.0  # a rate of return above 1 000 % a year tells no more than that
 _NUMBER = re.compile(rf"[+{MINUS}]?[\d{NBSP},.]+")
+# A unit in Chinese characters follows its number without a space: `9.7个月`.
+_MEASURED = re.compile(rf"([+{MINUS}]?[\d,.]+)([\u4e00-\u9fff]{{2,}})")
 # CLDR calls the rouble by its code outside Russian.
 SYMBOLS = {"RUB": "₽"}
 
@@ -75,8 +76,8 @@ class Numbers:
         return self._signed(share, self.words.say("unit.points", n=number), True)
 
     def money(self, amount: float, *, is_signed: bool = False) -> str:
-        """`57 000 ₽`, from a million `1,2 млн ₽`."""
-        if round(abs(amount)) < MILLION:
+        """`57 000 ₽`, from a million `1,2 млн ₽`; where the language counts by ten thousands, from there: `¥5.7万`."""
+        if round(abs(amount)) < int(self.words.say("format.short_from")):
             return self.full_money(amount, is_signed=is_signed)
         return self._signed(amount, self._with_symbol(self._compact(abs(amount))), is_signed)
 
@@ -139,6 +140,9 @@ class Numbers:
         (size, _, unit), (other, _, same) = low.rpartition(NBSP), high.rpartition(NBSP)
         if unit == same and not unit.isdecimal() and _NUMBER.fullmatch(size) and _NUMBER.fullmatch(other):
             low = size
+        measured, as_well = _MEASURED.fullmatch(low), _MEASURED.fullmatch(high)
+        if measured and as_well and measured[2] == as_well[2]:
+            low = measured[1]
         return self.words.say("interval", low=low, high=high)
 
     def change_interval(self, unit: str, bounds: Bounds) -> str:
@@ -168,8 +172,12 @@ class Numbers:
     def span(self, start: date | str, end: date | str) -> str:
         """Days from `start` to the day before `end`: `09.11–15.11.2026`."""
         first, last = _as_date(start), _as_date(end) - timedelta(days=1)
-        opening = self.short_day(first) if first.year == last.year else self.day(first)
-        return self.words.say("format.span", first=opening, last=self.day(last))
+        opening, closing = self.day(first), self.day(last)
+        if first.year == last.year and self.words.say("format.span_year") == "last":
+            opening = self.short_day(first)
+        elif first.year == last.year:
+            closing = self.short_day(last)
+        return self.words.say("format.span", first=opening, last=closing)
 
     def week(self, monday: date | str) -> str:
         """`Неделя 46 (09.11–15.11.2026)`, ISO weeks."""
@@ -192,8 +200,12 @@ class Numbers:
 
     def _compact(self, size: float) -> str:
         """`1,2 млн`; rounded first, or 999 950 000 would become 1000 millions."""
-        scale = 10.0 ** (3 * floor(log10(size) / 3))
-        return format_compact_decimal(round(size / scale, 1) * scale, locale=self.words.language, fraction_digits=1)
+        units = Locale.parse(self.words.language).compact_decimal_formats["short"]["other"]
+        # A pattern such as `00 млн` begins with a nought for each digit before its word: the rest of the power is the word.
+        power, pattern = max((int(power), str(found.pattern)) for power, found in units.items() if int(power) <= size)
+        n_digits = len(pattern) - len(pattern.lstrip("0"))
+        unit, digits = power / 10 ** (n_digits - 1), int(self.words.say("format.short_digits"))
+        return format_compact_decimal(round(size / unit, digits) * unit, locale=self.words.language, fraction_digits=digits)
 
     def _with_symbol(self, number: str) -> str:
         symbol = SYMBOLS.get(self.currency) or get_currency_symbol(self.currency, locale=self.words.language)

@@ -239,7 +239,7 @@ def _method(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
             continue
         yield numbers.count(f"method.{side}", found["n_weeks"], span=numbers.span(found["start"], found["end"]))
     if periods["left_out"]:
-        weeks = ", ".join(numbers.short_day(week["week"]) for week in periods["left_out"])
+        weeks = numbers.words.listed(numbers.short_day(week["week"]) for week in periods["left_out"])
         yield numbers.count("method.left_out", len(periods["left_out"]), weeks=weeks)
     yield sentences.horizon(numbers, document)
     yield say("method.rung", code=document["rung"]["code"])

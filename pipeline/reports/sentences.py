@@ -52,7 +52,8 @@ def reason(numbers: Numbers, found: Mapping[str, Json]) -> str:
         return guard_text(numbers, found)
     sentence = numbers.words.say(key, **figures)
     if code in UNDECIDED and raw.get("break_even") is not None:
-        return f"{sentence} {numbers.words.say('reason.threshold', break_even=figures['break_even'])}"
+        threshold = numbers.words.say("reason.threshold", break_even=figures["break_even"])
+        return numbers.words.say("format.two_sentences", first=sentence, second=threshold)
     return sentence
 
 
@@ -174,7 +175,7 @@ def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
         told.append(numbers.words.say(f"finding.share.{unit}", share=numbers.small_share(share)))
     for name in ("stages", "columns", "file", "examples"):
         if found["detail"].get(name):
-            told.append(numbers.words.say(f"detail.{name}", text=_listed(str(found["detail"][name]))))
+            told.append(numbers.words.say(f"detail.{name}", text=_listed(numbers, str(found["detail"][name]))))
             break
     return " · ".join(told) or None
 
@@ -213,7 +214,7 @@ def _months(numbers: Numbers, months: float | None) -> str:
     return numbers.words.say("payback.never") if months is None else numbers.months(months)
 
 
-def _listed(text: str, n_shown: int = 5) -> str:
+def _listed(numbers: Numbers, text: str, n_shown: int = 5) -> str:
     """The first few of a comma-separated list."""
     parts = [plain(part) for part in text.split(",") if part.strip()]
-    return ", ".join(parts[:n_shown]) + (" …" if len(parts) > n_shown else "")
+    return numbers.words.listed(parts[:n_shown]) + (" …" if len(parts) > n_shown else "")

@@ -1,5 +1,6 @@
 """The page in a terminal: the same order, short, 100 columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -25,6 +26,10 @@ VERDICT_STYLES = {
 }
 # rich breaks lines at no-break spaces too: they travel as a letter of the private use area.
 GLUE = "\ue000"
+# It breaks them nowhere inside Chinese, which has no spaces, and would cut a figure: a control character without width is
+# white space to it, and stands wherever a line may end.
+GAP = "\x1f"
+_ENDS = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”？])(?![，。；：、）”？\s]|$)")
 GUARD_STYLES = {"withhold": "red", "indicative": "yellow", "widen": "yellow", "note": "dim"}
 TONES = {"good": "green", "bad": "red", "open": ""}
 
@@ -47,12 +52,12 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _evidence(console, page)
     _trust(console, page)
     _method(console, page)
-    text = buffer.getvalue().replace(GLUE, NBSP)
+    text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def _head(console: Console, page: Page) -> None:
-    overline = page.numbers.words.say("overline", week=page.overline)
+    overline, beside = page.numbers.words.say("overline", week=page.overline), page.numbers.words.beside
     console.print(_text(page.title, style="bold"), _text(overline, style="dim"))
     console.print(_text(" · ".join(page.facts), style="dim"))
     console.print()
@@ -60,7 +65,7 @@ def _head(console: Console, page: Page) -> None:
     for sentence in (page.verdict.reason, *page.verdict.details):
         console.print(_text(sentence))
     for guard in page.guards:
-        console.print(Padding(_text(f"{guard.text} ({guard.consequence})", style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
+        console.print(Padding(_text(beside(guard.text, guard.consequence), style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
     if page.caution:
         console.print(_text(page.caution, style="yellow"))
 
@@ -105,7 +110,8 @@ def _claims(console: Console, page: Page) -> None:
         return
     _title(console, page.numbers.words.say("section.claims"))
     for claim in page.claims:
-        console.print(_text("  " + (f"{claim.title} ({claim.mark})" if claim.mark else claim.title), style="bold"))
+        title = page.numbers.words.beside(claim.title, claim.mark) if claim.mark else claim.title
+        console.print(_text(f"  {title}", style="bold"))
         _lines(console, claim.lines, indent=4)
         for sentence in claim.doubt:
             console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 4)))
@@ -174,7 +180,7 @@ def _breakdown(console: Console, page: Page, table: Table) -> None:
 def _trust(console: Console, page: Page) -> None:
     _title(console, page.trust)
     for found in page.findings[:N_FINDINGS]:
-        console.print(Padding(_text(f"{found.text} ({found.points})"), (0, 0, 0, 2)))
+        console.print(Padding(_text(page.numbers.words.beside(found.text, found.points)), (0, 0, 0, 2)))
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
@@ -188,7 +194,7 @@ def _method(console: Console, page: Page) -> None:
 
 
 def _text(text: str, style: str = "") -> Text:
-    return Text(text.replace(NBSP, GLUE), style=style)
+    return Text(_ENDS.sub(GAP, text.replace(NBSP, GLUE)), style=style)
 
 
 def _title(console: Console, text: str) -> None:

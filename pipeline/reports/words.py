@@ -5,9 +5,9 @@ already and is its own key; a catalogue may translate it.
 """
 
 import gettext
+from collections.abc import Iterable
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from babel.messages.catalog import Catalog
@@ -15,9 +15,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from connectors.text import clean_name
+from pipeline.languages import FOLDER, LANGUAGES
 
-FOLDER = Path(__file__).parent / "locale"
-LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/report.po")))
 TEXT_LIMIT = 80
 # Names the journeys give where the CRM has none.
 NAMELESS = ("unknown", "other")
@@ -45,6 +44,19 @@ class Words:
     def english(self, text: str) -> str:
         """An English text of a SQL file in this language, or as it stands when nobody has translated it."""
         return self._translations.gettext(text) if text else ""
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Names one after the other, parted as the language parts them."""
+        return self.say("format.comma").join(parts)
+
+    def beside(self, text: str, aside: str) -> str:
+        """A text with something in brackets after it."""
+        return self.say("format.beside", text=text, aside=aside)
+
+    @property
+    def tag(self) -> str:
+        """The language as pages name it (BCP 47): `zh-Hans`."""
+        return self.say("format.language_tag")
 
     def name(self, dimension: str, key: str) -> str:
         """A channel, branch or owner as a CRM names it, safe to show; `unknown` and `other` in words."""

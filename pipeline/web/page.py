@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.logbook import Run
+from pipeline.reports.words import Words, words_of
 from pipeline.settings import Settings
 from pipeline.web.board import Standing
 
@@ -21,70 +21,13 @@ OUTCOMES = ("ok", "partial", "failed", "interrupted", "running")
 STYLE = (FOLDER / "status.css").read_text(encoding="utf-8")
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
-WORDS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "title": "Payback: status",
-        "ready": "Everything runs",
-        "not_ready": "Needs attention",
-        "night_runs": "A night is running now.",
-        "next": "Next run",
-        "sources": "Sources",
-        "source": "source",
-        "heard": "last heard",
-        "age": "hours ago",
-        "never": "never",
-        "runs": "Last runs",
-        "no_runs": "No run yet.",
-        "began": "began",
-        "kind": "kind",
-        "outcome": "outcome",
-        "took": "seconds",
-        "rows": "rows",
-        "ok": "ok",
-        "partial": "partial",
-        "failed": "failed",
-        "interrupted": "interrupted",
-        "running": "runs now",
-        "night": "night",
-        "sync": "sync",
-        "zone": "Times are those of {zone}.",
-    },
-    "ru": {
-        "title": "Payback: состояние",
-        "ready": "Всё работает",
-        "not_ready": "Требует внимания",
-        "night_runs": "Сейчас идёт ночной запуск.",
-        "next": "Следующий запуск",
-        "sources": "Источники",
-        "source": "источник",
-        "heard": "последний ответ",
-        "age": "часов назад",
-        "never": "никогда",
-        "runs": "Последние запуски",
-        "no_runs": "Запусков ещё не было.",
-        "began": "начало",
-        "kind": "вид",
-        "outcome": "итог",
-        "took": "секунд",
-        "rows": "строк",
-        "ok": "успешно",
-        "partial": "частично",
-        "failed": "сбой",
-        "interrupted": "прерван",
-        "running": "идёт сейчас",
-        "night": "ночной",
-        "sync": "выгрузка",
-        "zone": "Время указано по часовому поясу {zone}.",
-    },
-}
-
 
 def render_status(standing: Standing, settings: Settings) -> str:
     """The page in the business's language and time."""
-    words, zone = WORDS[settings.business.language], settings.business.zone
+    words, zone = words_of(settings.business.language), settings.business.zone
     text: str = _template().render(
-        say=words,
-        language=settings.business.language,
+        say=words.say,
+        language=words.tag,
         business=settings.business.name,
         style=Markup(STYLE),  # a text of the program  # nosec B704
         reasons=standing.reasons,
@@ -92,7 +35,7 @@ def render_status(standing: Standing, settings: Settings) -> str:
         next_runs=[f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in standing.next_runs],
         sources=[(line.source, _local(line.last_seen, zone), _hours(standing.at, line.last_seen)) for line in standing.sources],
         runs=[_run_line(run, zone, words) for run in standing.runs],
-        zone=words["zone"].format(zone=settings.business.timezone),
+        zone=words.say("status.zone", zone=settings.business.timezone),
     )
     return text
 
@@ -106,15 +49,20 @@ def _template() -> Any:
     return environment.get_template("status.html.j2")
 
 
-def _run_line(run: Run, zone: ZoneInfo, words: Mapping[str, str]) -> dict[str, str]:
+def _run_line(run: Run, zone: ZoneInfo, words: Words) -> dict[str, str]:
     return {
         "began": _local(run.started_at, zone),
-        "kind": words.get(run.kind, run.kind),
+        "kind": _said(words, run.kind),
         "outcome": run.outcome if run.outcome in OUTCOMES else "",
-        "said": words.get(run.outcome, run.outcome),
+        "said": _said(words, run.outcome),
         "took": f"{(run.ended_at - run.started_at).total_seconds():.0f}" if run.ended_at is not None else "",
         "rows": str(sum(hop.n_received for hop in run.hops)),
     }
+
+
+def _said(words: Words, code: str) -> str:
+    """A kind or an outcome of a run in words; one that nobody has put into words yet as it stands."""
+    return words.say(f"status.{code}") if words.has(f"status.{code}") else code
 
 
 def _local(at: datetime | None, zone: ZoneInfo) -> str:

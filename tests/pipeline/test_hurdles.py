@@ -11,8 +11,8 @@ from pipeline.reports.ahead import fan, hurdles
 from pipeline.reports.numbers import numbers_of
 
 MONEY = {
-    "monthly_benefit": {"estimate": 20_000.0, "low": 12_000.0, "high": 30_000.0}, "one_off_cost": 60_000.0, "monthly_cost": 5_000.0,
-    "payback_months": {"estimate": 4.0, "low": 2.4, "high": 8.6}, "window_months": 2.0,
+    "monthly_benefit": {"estimate": 20_000.0, "low": 12_000.0, "high": 30_000.0}, "one_off_cost": 60_000.0,
+    "monthly_cost": 5_000.0, "payback_months": {"estimate": 4.0, "low": 2.4, "high": 8.6}, "window_months": 2.0,
 }  # fmt: skip
 
 
@@ -34,7 +34,8 @@ def test_the_shipped_rates_are_dated_sourced_and_in_roubles(tmp_path: Path) -> N
 def test_an_own_file_replaces_them_and_an_empty_one_leaves_the_comparison_out(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("# nothing to compare with\n")
     assert read_hurdles(tmp_path, {}) == ()
-    (tmp_path / FILE).write_text('[[hurdles]]\ntitle = "Leasing"\ncurrency = "EUR"\nrate = 0.07\non = 2026-11-01\nsource = "offer"\n')
+    own_line = 'title = "Leasing"\ncurrency = "EUR"\nrate = 0.07\non = 2026-11-01\nsource = "offer"'
+    (tmp_path / FILE).write_text(f"[[hurdles]]\n{own_line}\n")
     (own,) = read_hurdles(tmp_path, {})
     assert (own.title, own.currency, own.low) == ("Leasing", "EUR", 0.07)
 

@@ -7,11 +7,14 @@ import subprocess
 
 import pytest
 
+from pipeline.reports.words import LANGUAGES
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
     pytest.mark.xdist_group("reports"),  # the documents are made once: by one worker
 ]
+A4_WIDTH = 703  # pixels of 186 mm
 # A window cannot be as narrow as a phone, a frame can.
 FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="f" width="{width}" height="2000" srcdoc="{page}"></iframe>
@@ -26,6 +29,14 @@ FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
     return [...svg.querySelectorAll("text")].filter(t => {{
       const r = t.getBoundingClientRect(); return r.left < box.left - 2 || r.right > box.right + 2; }}).map(t => t.textContent);
   }});
+  const shown = [...seen.querySelectorAll("svg.chart")].filter(e => e.getBoundingClientRect().width > 0);
+  for (const svg of shown) {{  // words of a drawing that run into each other are as good as cut
+    const boxes = [...svg.querySelectorAll("text")].map(t => [t.getBoundingClientRect(), t.textContent]);
+    boxes.forEach(([a, text], n) => boxes.slice(n + 1).forEach(([b, other]) => {{
+      const isBeside = a.left > b.right - 1 || b.left > a.right - 1 || a.top > b.bottom - 3 || b.top > a.bottom - 3;
+      if (!isBeside) out.push(text + "/" + other);
+    }}));
+  }}
   const cells = [...seen.querySelectorAll(".rows td, .parts .amount")].map(cell => {{
     const text = seen.createRange(); text.selectNodeContents(cell); return text.getBoundingClientRect(); }});
   const blank = cells.filter(r => r.width < 1 || r.height < 1 || r.left < 0 || r.right > root.clientWidth + 1).length;
@@ -48,11 +59,21 @@ def open_page(page, folder, width):
 
 
 @pytest.mark.parametrize("name", ["paying", "hostile", "60 channels", "refused", "huge", "evidence", "guarded", "old"])
-@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
     title, log = open_page(rendered(name, "html", language), tmp_path, 360)
     n_charts = {"refused": 1, "old": 3}.get(name, 4)
     assert title == f"width=360 wide= charts={n_charts} cut=0 blank=0"
+    assert "CONSOLE" not in log
+
+
+@pytest.mark.parametrize("name", ["evidence", "huge"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sheet_of_paper_holds_the_page(rendered, name, language, tmp_path):
+    """The print style as it is laid out on the 186 mm between the margins of A4."""
+    page = rendered(name, "html", language).replace("@media print", "@media all")
+    title, log = open_page(page, tmp_path, A4_WIDTH)
+    assert title == f"width={A4_WIDTH} wide= charts=3 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
@@ -68,6 +89,12 @@ def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered,
     title, log = open_page(broken, tmp_path, 360)
     assert "wide=P" in title
     assert "boom" in log
+
+
+def test_the_measuring_script_sees_words_of_a_drawing_that_overlap(rendered, tmp_path):
+    broken = rendered("paying", "html", "zh").replace("</style>", ".chart text { font-size: 40px !important; }</style>")
+    title, _ = open_page(broken, tmp_path, 360)
+    assert int(re.search(r"cut=(\d+)", title)[1]) > 5
 
 
 def test_the_measuring_script_sees_table_values_that_a_phone_hides(rendered, tmp_path):

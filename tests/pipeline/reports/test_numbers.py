@@ -1,4 +1,4 @@
-"""How figures are written, in both languages."""
+"""How figures are written, in every language."""
 
 from datetime import date
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.reports.numbers import adding_up, numbers_of
 
-RU, EN = numbers_of("ru", "RUB"), numbers_of("en", "RUB")
+RU, EN, ZH = numbers_of("ru", "RUB"), numbers_of("en", "RUB"), numbers_of("zh", "CNY")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,73 @@ RU, EN = numbers_of("ru", "RUB"), numbers_of("en", "RUB")
 def test_money(amount, ru, en):
     assert RU.money(amount) == ru.replace(" ", "\u00a0")
     assert EN.money(amount) == en
+
+
+@pytest.mark.parametrize(
+    ("amount", "zh"),
+    [
+        (0, "¥0"),
+        (-0.4, "¥0"),
+        (1, "¥1"),
+        (-8_000, "−¥8,000"),
+        (9_999, "¥9,999"),
+        (9_999.7, "¥1万"),
+        (-12_345, "−¥1.23万"),
+        (57_000, "¥5.7万"),
+        (1_234_567, "¥123.46万"),
+        (99_999_999, "¥1亿"),
+        (123_456_789, "¥1.23亿"),
+        (-2_500_000_000, "−¥25亿"),
+        (1e12, "¥1万亿"),
+    ],
+)
+def test_chinese_counts_by_ten_thousands(amount, zh):
+    assert ZH.money(amount) == zh
+
+
+def test_every_digit_stands_where_a_chinese_sum_is_shown():
+    assert ZH.full_money(1_234_567) == "¥1,234,567"
+
+
+@pytest.mark.parametrize(
+    ("currency", "zh"), [("RUB", "₽5.7万"), ("USD", "US$5.7万"), ("EUR", "€5.7万"), ("KZT", "KZT\u00a05.7万")]
+)
+def test_other_currencies_in_chinese(currency, zh):
+    assert numbers_of("zh", currency).money(57_000) == zh
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "zh"),
+    [
+        ("whole", 1234567, "1,234,567"),
+        ("percent", 0.152, "15.2%"),
+        ("relative", -0.051, "−5.1%"),
+        ("points", 0.26, "+26.0个百分点"),
+        ("months", 9.7, "9.7个月"),
+        ("duration", 95, "95分钟"),
+        ("duration", 1298, "21.6小时"),
+        ("duration", 10080, "7.0天"),
+        ("probability", 1.0, "高于99%"),
+        ("small_share", 0.0, "低于0.1%"),
+        ("day", "2026-10-01", "2026-10-01"),
+        ("day_in_text", "2026-10-01", "2026年10月1日"),
+        ("short_day", "2026-10-01", "10-01"),
+        ("week", "2026-11-09", "第46周（2026-11-09至11-15）"),
+        ("week", "2026-12-28", "第53周（2026-12-28至2027-01-03）"),
+        ("week", "2027-01-04", "第1周（2027-01-04至01-10）"),
+        ("moment", "2026-11-21T22:28:15Z", "2026-11-22 06:28"),
+    ],
+)
+def test_chinese_figures_and_dates(write, value, zh):
+    assert getattr(numbers_of("zh", "CNY", "Asia/Shanghai"), write)(value) == zh
+
+
+def test_a_chinese_unit_stands_once_in_an_interval():
+    assert ZH.change_interval("share", {"low": 0.077, "high": 0.127}) == "+7.7至+12.7个百分点"
+    assert ZH.interval(ZH.months(3.1), ZH.months(5)) == "3.1至5.0个月"
+    # Beside ten thousands a bare number would be read as ten thousands.
+    assert ZH.money_interval({"low": -140, "high": 15_500}) == "−¥140至+¥1.55万"
+    assert ZH.money_interval({"low": 10_000, "high": 15_500}) == "+¥1万至+¥1.55万"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +205,7 @@ def test_rounding_does_not_hide_parts_that_do_not_add_up():
 
 
 def test_an_unknown_language_is_an_error():
-    with pytest.raises(KeyError, match="en, ru"):
+    with pytest.raises(KeyError, match="en, ru, zh"):
         numbers_of("xx", "RUB")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
 
 from pipeline import checks, ladder, queries, reports
@@ -50,7 +51,7 @@ def test_every_language_has_every_message_once(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_is_translated_in_every_form(language):
-    n_forms = {"ru": 3, "en": 2, "zh": 1}[language]
+    n_forms = get_plural(language).num_plurals
     for message in messages(language):
         assert not message.fuzzy
         assert all(form.strip() for form in forms(message)), message.id
@@ -69,9 +70,10 @@ def test_a_message_holds_the_same_figures_in_every_language_and_form(language):
             assert len(found) == 1, message.id
 
 
-def test_what_sql_files_say_of_themselves_is_translated():
-    russian = words_of("ru")
-    assert {text for text in sql_texts() if russian.english(text) == text} == set()
+@pytest.mark.parametrize("language", sorted({*LANGUAGES} - {"en"}))
+def test_what_sql_files_say_of_themselves_is_translated(language):
+    words = words_of(language)
+    assert {text for text in sql_texts() if words.english(text) == text} == set()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -115,6 +117,43 @@ def test_every_message_a_report_asks_for_exists():
 )
 def test_russian_plurals(n, counted):
     assert numbers_of("ru", "RUB").count("fact.counted", n, span="01.06–07.06") == f"учтены заявки 01.06–07.06 ({n} {counted})"
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (1, "1 повторная заявка того же клиента"),
+        (2, "2 повторные заявки тех же клиентов"),
+        (5, "5 повторных заявок тех же клиентов"),
+        (11, "11 повторных заявок тех же клиентов"),
+        (14, "14 повторных заявок тех же клиентов"),
+        (21, "21 повторная заявка того же клиента"),
+        (22, "22 повторные заявки тех же клиентов"),
+        (100, "100 повторных заявок тех же клиентов"),
+        (111, "111 повторных заявок тех же клиентов"),
+        (112, "112 повторных заявок тех же клиентов"),
+        (1001, "1\u00a0001 повторная заявка того же клиента"),
+        (0, "0 повторных заявок тех же клиентов"),
+    ],
+)
+def test_leads_are_counted_in_russian(n, told):
+    assert numbers_of("ru", "RUB").count("finding.duplicate_leads", n).startswith(told)
+
+
+@pytest.mark.parametrize(("n", "told"), [(0, "0条"), (1, "1条"), (2, "2条"), (21, "21条"), (1200, "1,200条")])
+def test_chinese_has_one_form_for_every_number(n, told):
+    assert numbers_of("zh", "CNY").count("finding.leads_without_source", n) == f"{told}线索没有来源。"
+
+
+def test_chinese_is_written_with_its_own_punctuation():
+    """Commas, colons and the like of the Latin alphabet stand between figures and in commands only."""
+    code = r"`[^`]*`|\{\w+\}|[\w.]+\.(?:toml|md)|[A-Za-z0-9(),./ ×+−-]+"
+    for message in messages("zh"):
+        if not key_of(message).startswith("format."):
+            for form in forms(message):
+                assert not re.search(r"[,;:?!()\"']", re.sub(code, "", form)), message.id
+                assert not re.search(r"[\u4e00-\u9fff][,;:?!.]|[,;:?!][\u4e00-\u9fff]", form), message.id
+                assert not re.search(r"[，。；：、（）“”] | [，。；：、（）“”]", form), message.id
 
 
 @pytest.mark.parametrize(
