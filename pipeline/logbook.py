@@ -21,6 +21,7 @@ from pipeline.warehouse import Warehouse, utc_now
 
 KEPT = 200  # runs in the state file
 LONGEST_ERROR = 1000
+_CUTS = (WarehouseError, Interrupted, KeyboardInterrupt)  # what ends a run in the middle
 ABANDONED = timedelta(days=1)  # a run of another machine that has not ended by then will not
 
 
@@ -91,7 +92,7 @@ class Logbook:
         if error is not None:
             self.outcome = "failed"
             # For the schedule: a run that ended in the middle is owed again.
-            self.detail |= {**self._fault(error), "is_interrupted": isinstance(error, WarehouseError | Interrupted)}
+            self.detail |= {**self._fault(error), "is_interrupted": isinstance(error, _CUTS)}
         ended_at = utc_now()
         self._keep_run(ended_at, self.outcome)
         if self._warehouse is not None:
