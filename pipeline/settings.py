@@ -23,7 +23,7 @@ from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
 from pipeline.recipients import Alerts, check_alerts
-from pipeline.strict import Place, build, check_name, nearest, read_toml
+from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
 from pipeline.unattended import Schedule, Serve
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
@@ -157,6 +157,12 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its files are still those that were read."""
+        return self.stamps == stamps(self.folder)
 
     @property
     def home(self) -> Path:
@@ -212,6 +218,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     main = folder / "payback.toml"
     if not main.is_file():
         raise ConfigError(f"there is no {main}", hint="run `payback init` to write one, or name the folder with --config")
+    before = stamps(folder)
     variables = read_environment(folder, environ)
     document = read_toml(main)
     outline = build(_Outline, document, Place(main), variables)
@@ -239,6 +246,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         serve=outline.serve,
         retention=outline.retention,
         alerts=outline.alerts,
+        stamps=before,
     )
 
 
