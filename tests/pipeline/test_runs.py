@@ -209,13 +209,14 @@ def test_no_night_ever_is_not_well_and_neither_is_one_that_was_cut_off(
         capsys.readouterr()
         code = small_shop.payback("status", "--json")
         told = json.loads(capsys.readouterr().out)["reasons"]
-        standing = Board(small_shop.settings, Nights(timetable(small_shop.settings()), lambda moment: [], lambda: None)).standing()
+        nights = Nights(timetable(small_shop.settings()), lambda moment: [], lambda: None)
+        standing = Board(small_shop.settings, nights).standing()
         assert standing.reasons == tuple(told)
         assert code == (Exit.FINDINGS if told else Exit.OK)
         return told
 
     def cut_off(kind: str) -> None:
-        with pytest.raises(KeyboardInterrupt), written_run(small_shop.settings(), kind) as book:
+        with pytest.raises(KeyboardInterrupt), written_run(small_shop.settings(), kind) as book:  # noqa: PT012
             book.attach(warehouse)
             raise KeyboardInterrupt
 
