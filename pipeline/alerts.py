@@ -11,12 +11,12 @@ from pipeline import lease, troubles
 from pipeline.channels import Message, Recipient, Undelivered, recipients
 from pipeline.errors import ConfigError, PipelineError, WarehouseError
 from pipeline.incidents import OPENED, Incident, Incidents, Telling
-from pipeline.logbook import Run, last_runs
+from pipeline.logbook import Run, last_runs, not_begun
 from pipeline.logs import log
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
-from pipeline.state import State
+from pipeline.state import State, damaged
 from pipeline.troubles import Scene, Trouble
 from pipeline.warehouse import Warehouse, utc_now
 
@@ -59,6 +59,8 @@ def observe(settings: Settings) -> tuple[list[Run], list[Trouble], WarehouseErro
         stale_after=timedelta(hours=settings.alerts.stale_hours),
         now=utc_now(),
         open={(one.kind, one.subject): one.facts for one in Incidents(State(settings.home)).open_ones()},
+        not_begun=not_begun(settings.home),
+        damaged=damaged(settings.home),
     )
     return runs, troubles.detect(scene), fault
 
@@ -95,12 +97,22 @@ def send_test(settings: Settings) -> list[tuple[Recipient, PipelineError | None]
 
 def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient]) -> None:
     _, wrong, fault = observe(settings)
-    keys = [one.key for one in people]
-    opened, closed = incidents.settle(wrong, keys, utc_now(), may_close=fault is None)  # who knows what is over without it
+
+    def may_close(incident: Incident) -> bool:
+        """Who knows what is over without the warehouse; or what else is configured, when files changed since they were read."""
+        return fault is None and (_is_known(settings, incident) or settings.is_current)
+
+    opened, closed = incidents.settle(wrong, [one.key for one in people], utc_now(), may_close)
     for incident in opened:
         log.warning("incident_opened", kind=incident.kind, subject=incident.subject, **_logged(incident))
     for incident in closed:
         log.info("incident_over", kind=incident.kind, subject=incident.subject)
+
+
+def _is_known(settings: Settings, incident: Incident) -> bool:
+    """Whether by this configuration there can be such an incident."""
+    named = {*(source.name for source in settings.sources), *(launch.name for launch in settings.launches), *troubles.RUNS}
+    return incident.kind == troubles.DAMAGED or incident.subject in named
 
 
 def _logged(incident: Incident) -> dict[str, object]:
@@ -149,7 +161,12 @@ def message(settings: Settings, incident: Incident, part: str) -> Message:
     business = plain(settings.business.name)
     tag = f"{incident.incident_id}-{part}"
     if part != OPENED:
-        body = f"{headline(numbers, settings, incident.kind, incident.subject, incident.facts, '.over')}\n" + say(
+        over = (
+            headline(numbers, settings, incident.kind, incident.subject, incident.facts, ".over")
+            if _is_known(settings, incident)
+            else say("alert.removed.over", subject=plain(incident.subject))
+        )
+        body = f"{over}\n" + say(
             "alert.lasted", since=numbers.moment(incident.opened_at.isoformat()), until=_until(numbers, incident)
         )
         return Message(say("alert.title.over", business=business), body, tag)

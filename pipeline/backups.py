@@ -236,6 +236,8 @@ def _state_bytes(state: State) -> bytes:
     """The state file as it is now, consistent although others write it; empty when there is none."""
     if not state.path.exists():
         return b""
+    with state.reading():
+        pass  # a damaged one is set aside
     try:
         copy = sqlite3.connect(":memory:")
         with_file = sqlite3.connect(state.path, timeout=30.0)

@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands that need them, so that `payback 
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +60,14 @@ class Invocation:
 def run() -> None:
     """Console entry point. What a run writes (warehouse, state, reports, copies) is for the user who runs it alone."""
     os.umask(os.umask(0o077) | 0o077)
+    signal.signal(signal.SIGTERM, _stopped)
     sys.exit(main(sys.argv[1:], os.environ))
+
+
+def _stopped(number: int, frame: object) -> None:
+    """SIGTERM (systemctl stop, a shutdown) ends a command as Ctrl-C does: stopped, not killed. A second one ends it at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

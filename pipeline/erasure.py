@@ -2,7 +2,7 @@
 
 What stays is a record without anything personal (when, how many rows of which table and month) that later measurements mention,
 and tombstones (the hash, the row keys), by which `pipeline.door` turns the person's rows away and a restored backup forgets them
-again. The tombstones stand in the state file too: a backup made before the erasure knows nothing of it.
+again. The tombstones stand in the state file too: a backup made before the erasure knows nothing of it, nor does a new warehouse.
 """
 
 from collections.abc import Iterable, Sequence
@@ -100,15 +100,23 @@ def erase(url: str, state: State, request: Request) -> Erasure:
     return Erasure(rows, versions, was_known)
 
 
+def keep_erased(url: str, state: State) -> int:
+    """Before a sync: warehouse and state file remember the same people, also when one of them was lost and began anew. Rows
+    removed, for whoever came back meanwhile. Raises WarehouseError."""
+    database = open_database(url)
+    known = set(remembered(state))
+    with database.reading() as connection:
+        planted = _planted(connection)
+    if planted - known:
+        remember(state, planted - known, utc_now())
+    return erase_again(database, state, ()) if known - planted else 0
+
+
 def erase_again(database: Database, state: State, standing: Iterable[tuple[str, str, str, str]]) -> int:
-    """Take everybody out of a restored copy who was erased after it was made; rows removed."""
+    """Take everybody out of a warehouse that was restored or made anew who was erased before; rows removed."""
     keys = {Key(*stone) for stone in standing} | set(remembered(state))
     with database.writing() as connection:
-        known = {
-            Key(row.source, row.table_name, row.entity, row.record_key)
-            for row in connection.execute(text("SELECT source, table_name, entity, record_key FROM tombstones"))
-        }
-        new = keys - known
+        new = keys - _planted(connection)
         if not new:
             return 0
         people = {key.key for key in new if key.table == PERSON}
@@ -131,6 +139,12 @@ def remembered(state: State) -> list[Key]:
     """Who was erased, as the state file knows it."""
     with state.reading() as connection:
         return [Key(*row) for row in connection.execute("select source, table_name, entity, record_key from erased")]
+
+
+def _planted(connection: Connection) -> set[Key]:
+    """Who was erased, as the warehouse knows it."""
+    rows = connection.execute(text("SELECT DISTINCT source, table_name, entity, record_key FROM tombstones"))
+    return {Key(*row) for row in rows}
 
 
 def _found(database: Database, connection: Connection, request: Request) -> tuple[Belongings, dict[str, int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from connectors import engine
 from connectors.contract import Connector, SyncReport
 from connectors.errors import PayloadError
+from pipeline.erasure import keep_erased
 from pipeline.errors import Busy
 from pipeline.inbox import Entry, Inbox
 from pipeline.lease import one_run
@@ -69,6 +70,7 @@ def _fetched(
         assert isinstance(connector, Connector), "only a connector behind an API sends events"
         warehouse = Warehouse(settings.warehouse_url.reveal())
         warehouse.migrate()
+        keep_erased(settings.warehouse_url.reveal(), State(settings.home))
         wanted: dict[str, list[int]] = {}
         for entry in entries:
             wanted.setdefault(entry.stream, []).append(entry.key)

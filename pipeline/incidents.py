@@ -6,7 +6,7 @@ only if the incident is still open a day later, so that nobody is told twice in 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection, Row
@@ -57,9 +57,10 @@ class Incidents:
             return _open(connection)
 
     def settle(
-        self, troubles: Sequence[Trouble], recipients: Collection[str], now: datetime, *, may_close: bool = True
+        self, troubles: Sequence[Trouble], recipients: Collection[str], now: datetime, may_close: Callable[[Incident], bool]
     ) -> tuple[list[Incident], list[Incident]]:
-        """Open what is new and close what is over, with what has to be told of it; both lists."""
+        """Open what is new and close what is over, with what has to be told of it; both lists. `may_close` says whether whoever
+        found the troubles would have found this one, too."""
         with self._state.writing() as connection:
             before = _open(connection)
             known = {(one.kind, one.subject) for one in before}
@@ -67,7 +68,7 @@ class Incidents:
             for trouble in troubles:
                 if (trouble.kind, trouble.subject) not in known:
                     self._open(connection, trouble, recipients, now)
-            gone = [one for one in before if may_close and (one.kind, one.subject) not in wrong]
+            gone = [one for one in before if (one.kind, one.subject) not in wrong and may_close(one)]
             for incident in gone:
                 self._close(connection, incident, recipients, now)
             self._forget(connection, now)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import Busy, WarehouseError
 from pipeline.logs import log
-from pipeline.state import State
+from pipeline.state import State, set_aside
 
 RUNS = "payback-lease.sqlite3"
 ALERTS = "payback-alerts.sqlite3"
@@ -57,8 +57,7 @@ def running(home: Path) -> str | None:
 def lock(path: Path, wait_seconds: float) -> Iterator[bool]:
     """Whether the lock of that file could be had within the time; if so it is held until the end. Raises WarehouseError."""
     try:
-        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
-        is_held = _locked(connection, wait_seconds, path)
+        connection, is_held = _opened(path, wait_seconds)
     except sqlite3.Error as error:
         raise WarehouseError(
             f"the lock file {path} cannot be used: {error}", hint="check the disk and the rights of the folder"
@@ -67,6 +66,17 @@ def lock(path: Path, wait_seconds: float) -> Iterator[bool]:
         yield is_held
     finally:
         connection.close()
+
+
+def _opened(path: Path, wait_seconds: float, *, is_new: bool = False) -> tuple[sqlite3.Connection, bool]:
+    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    try:
+        return connection, _locked(connection, wait_seconds, path)
+    except sqlite3.Error as error:
+        connection.close()
+        if is_new or not set_aside(path, error):  # it is empty: nothing is lost with it
+            raise
+        return _opened(path, wait_seconds, is_new=True)
 
 
 def _locked(connection: sqlite3.Connection, wait_seconds: float, path: Path) -> bool:

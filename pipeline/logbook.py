@@ -5,13 +5,14 @@ is killed leaves its run without an end: shown as interrupted, because nobody ho
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from connectors.secrets import mask
+from connectors.secrets import Secret, mask
 from pipeline import lease
 from pipeline.errors import Interrupted, NoWarehouse, PipelineError, WarehouseError, exit_code
 from pipeline.logs import log
@@ -21,6 +22,7 @@ from pipeline.warehouse import Warehouse, utc_now
 
 KEPT = 200  # runs in the state file
 LONGEST_ERROR = 1000
+_CUTS = (WarehouseError, Interrupted, KeyboardInterrupt)  # what ends a run in the middle
 ABANDONED = timedelta(days=1)  # a run of another machine that has not ended by then will not
 
 
@@ -78,6 +80,8 @@ class Logbook:
     def begin(self) -> None:
         """The run begins: in the state file and in the log."""
         self._keep_run(None, "running")
+        with self._state.writing() as connection:
+            connection.execute("delete from not_begun where kind = ?", (self._kind,))
         log.info("run_started", run_id=self.run_id, kind=self._kind)
 
     def attach(self, warehouse: Warehouse) -> None:
@@ -91,7 +95,7 @@ class Logbook:
         if error is not None:
             self.outcome = "failed"
             # For the schedule: a run that ended in the middle is owed again.
-            self.detail |= {**self._fault(error), "is_interrupted": isinstance(error, WarehouseError | Interrupted)}
+            self.detail |= {**self._fault(error), "is_interrupted": isinstance(error, _CUTS)}
         ended_at = utc_now()
         self._keep_run(ended_at, self.outcome)
         if self._warehouse is not None:
@@ -159,9 +163,13 @@ class Logbook:
             connection.execute("delete from hops where run_id not in (select run_id from runs)")
 
     def _fault(self, error: BaseException) -> dict[str, Any]:
-        text = mask(str(error), self._secrets)[:LONGEST_ERROR]
-        hint = mask(str(getattr(error, "hint", "")), self._secrets)[:LONGEST_ERROR]
-        return {"error": text or type(error).__name__, "hint": hint, "error_kind": error_kind(error)}
+        return _fault(error, self._secrets)
+
+
+def _fault(error: BaseException, secrets: Sequence[Secret]) -> dict[str, Any]:
+    text = mask(str(error), secrets)[:LONGEST_ERROR]
+    hint = mask(str(getattr(error, "hint", "")), secrets)[:LONGEST_ERROR]
+    return {"error": text or type(error).__name__, "hint": hint, "error_kind": error_kind(error)}
 
 
 def error_kind(error: BaseException) -> str:
@@ -185,6 +193,14 @@ def written_run(settings: Settings, kind: str, *, wait_seconds: float | None = N
         book.end()
 
 
+def note_not_begun(settings: Settings, error: BaseException) -> None:
+    """A night is owed and could not begin: kept until one begins. A state file that is away, too, leaves the log."""
+    facts = json.dumps(_fault(error, settings.secrets()), ensure_ascii=False)
+    with suppress(WarehouseError), State(settings.home).writing() as connection:
+        kept = "on conflict (kind) do update set facts = excluded.facts"
+        connection.execute(f"insert into not_begun values ('night', ?, ?) {kept}", (_stamp(utc_now()), facts))
+
+
 # --- what was written -------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +221,13 @@ def last_runs(settings: Settings, warehouse: Warehouse, limit: int = KEPT) -> tu
     local = {run.run_id for run in kept}
     runs = sorted(known.values(), key=lambda run: (run.started_at, run.run_id), reverse=True)
     return [_settled(run, live, run.run_id in local) for run in runs[:limit]], fault
+
+
+def not_begun(home: Path) -> tuple[datetime, dict[str, Any]] | None:
+    """Since when a night is owed that cannot begin, and why: error, hint, error_kind."""
+    with State(home).reading() as connection:
+        row = connection.execute("select since, facts from not_begun").fetchone()
+    return None if row is None else (datetime.fromisoformat(row["since"]), json.loads(row["facts"]))
 
 
 def _settled(run: Run, live: str | None, is_local: bool) -> Run:

@@ -282,6 +282,10 @@ class OnDuckDB:
             if found is None:
                 raise
             raise found from error
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":  # so DuckDB says that a signal came in the middle of a query
+                raise KeyboardInterrupt from error
+            raise
 
     def _fault(self, error: BaseException | None) -> WarehouseError | None:
         """Our words for a fault of DuckDB, None when no user could do anything about it."""

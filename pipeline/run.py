@@ -13,6 +13,7 @@ from connectors.secrets import mask
 from pipeline import alerts
 from pipeline.changes import changes_since
 from pipeline.document import document, document_bytes, plain_json
+from pipeline.erasure import keep_erased
 from pipeline.errors import Busy, ConfigError, Exit, Interrupted, NothingToMeasure, exit_code
 from pipeline.logbook import Hop, Logbook, written_run
 from pipeline.measurement import measure
@@ -20,6 +21,7 @@ from pipeline.periods import AsOf
 from pipeline.pull import Outcome, attempt
 from pipeline.reports import render, write
 from pipeline.settings import Launch, Settings, SourceSettings, open_source
+from pipeline.state import State
 from pipeline.strict import nearest
 from pipeline.warehouse import Reading, Warehouse, utc_now
 
@@ -207,6 +209,7 @@ def _hops(
 ) -> NightReport:
     warehouse = open_warehouse(settings)
     warehouse.migrate()
+    keep_erased(settings.warehouse_url.reveal(), State(settings.home))
     book.attach(warehouse)
     night = NightReport(run_id=book.run_id)
     for source in sources:

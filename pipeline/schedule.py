@@ -140,14 +140,20 @@ class Nights:
     """Runs every night that is owed, once. `look()` may be called at any time and as often as one likes, on one thread."""
 
     def __init__(
-        self, table: Timetable, stored: Callable[[datetime], Sequence[Mapping[str, Any]]], run: Callable[[], None]
+        self,
+        table: Timetable,
+        stored: Callable[[datetime], Sequence[Mapping[str, Any]]],
+        run: Callable[[], None],
+        note: Callable[[Exception], None] = lambda error: None,
     ) -> None:
-        """`stored` gives the nightly runs that began since a moment (UTC without zone), `run` does a night and stores it."""
+        """`stored` gives the nightly runs that began since a moment (UTC without zone), `run` does a night and stores it, `note`
+        is told why one could not be run."""
         self.table = table
         self.is_running = False
         self.problem = ""  # why the night that is owed could not be run or decided
         self._stored = stored
         self._run = run
+        self._note = note
         self._settled: datetime | None = None  # the newest due moment that needs nothing more
         self._not_before = float("-inf")  # monotonic
 
@@ -168,6 +174,7 @@ class Nights:
             self.problem = in_words(error)
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.error("night_not_run", due=due.isoformat(), error=self.problem, again_in_seconds=RETRY_SECONDS)
+            self._note(error)
             return False
         finally:
             self.is_running = False

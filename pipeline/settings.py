@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError
 from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.languages import check_language
 from pipeline.recipients import Alerts, check_alerts
-from pipeline.strict import Place, build, check_name, nearest, read_toml
+from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
 from pipeline.unattended import Schedule, Serve
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
@@ -161,6 +161,12 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
     hurdles: tuple[Hurdle, ...] = ()
+    stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its files are still those that were read."""
+        return self.stamps == stamps(self.folder)
 
     @property
     def home(self) -> Path:
@@ -216,6 +222,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     main = folder / "payback.toml"
     if not main.is_file():
         raise ConfigError(f"there is no {main}", hint="run `payback init` to write one, or name the folder with --config")
+    before = stamps(folder)
     variables = read_environment(folder, environ)
     document = read_toml(main)
     outline = build(_Outline, document, Place(main), variables)
@@ -244,6 +251,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         retention=outline.retention,
         alerts=outline.alerts,
         hurdles=read_hurdles(folder, variables),
+        stamps=before,
     )
 
 

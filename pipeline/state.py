@@ -1,18 +1,23 @@
 """Facts about running that must survive when the warehouse cannot be reached: what was told to whom, what waits in the inbox.
 
 One SQLite file beside the configuration (`payback-state.sqlite3`), in WAL mode with full synchronisation: a committed row is on
-disk. Nothing in it is a figure of a report: without the file nothing measured changes.
+disk. Nothing in it is a figure of a report: without the file nothing measured changes. So a damaged one is set aside and a new
+one begun, rather than keep every command and every alert from working.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
+from pipeline.logs import log
 
 FILE = "payback-state.sqlite3"
 LOCK_SECONDS = 30.0
+ASIDE = ".damaged"  # added to the name of a damaged file
 # Every module that keeps something adds its table here: `create table if not exists`, never altered in place.
 # Times are ISO texts in UTC.
 SCHEMA: tuple[str, ...] = (
@@ -23,6 +28,8 @@ SCHEMA: tuple[str, ...] = (
        outcome text not null, detail text not null)""",
     """create table if not exists hops (run_id text not null, number integer not null, facts text not null,
        primary key (run_id, number))""",
+    # pipeline.logbook: the night that is owed and could not even begin
+    "create table if not exists not_begun (kind text primary key, since text not null, facts text not null) without rowid",
     # pipeline.incidents: what is wrong since when, and who was told what of it
     """create table if not exists incidents (incident_id integer primary key, kind text not null, subject text not null,
        opened_at text not null, closed_at text, facts text not null)""",
@@ -53,9 +60,25 @@ class State:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, committed at the end, rolled back on any error. Raises WarehouseError when it cannot be written."""
         try:
-            connection = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
+            connection = self._begun()
+        except sqlite3.DatabaseError as error:
+            if not set_aside(self.path, error):
+                raise self._unusable(error) from error
+            connection = self._begun_anew()
+        try:
+            yield connection
+            connection.execute("commit")
         except sqlite3.Error as error:
+            connection.close()
+            if set_aside(self.path, error):
+                raise self._unusable(error, hint="it was set aside, the next command begins a new one") from error
             raise self._unusable(error) from error
+        finally:
+            connection.close()  # rolls back what was not committed
+
+    def _begun(self) -> sqlite3.Connection:
+        """A connection with its transaction begun and all tables there. Raises sqlite3.Error."""
+        connection = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("pragma journal_mode = wal")
@@ -63,12 +86,16 @@ class State:
             connection.execute("begin immediate")
             for statement in SCHEMA:
                 connection.execute(statement)
-            yield connection
-            connection.execute("commit")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begun_anew(self) -> sqlite3.Connection:
+        try:
+            return self._begun()
         except sqlite3.Error as error:
             raise self._unusable(error) from error
-        finally:
-            connection.close()  # rolls back what was not committed
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -98,8 +125,48 @@ class State:
             raise self._unusable(error) from error
         return connection
 
-    def _unusable(self, error: sqlite3.Error) -> WarehouseError:
-        return WarehouseError(
-            f"the state file {self.path} cannot be used: {error}",
-            hint="check the disk, the rights of the folder and that no other program holds the file",
-        )
+    def _unusable(self, error: sqlite3.Error, hint: str = "") -> WarehouseError:
+        known = "check the disk, the rights of the folder and that no other program holds the file"
+        return WarehouseError(f"the state file {self.path} cannot be used: {error}", hint=hint or known)
+
+
+def set_aside(path: Path, error: sqlite3.Error) -> bool:
+    """Rename a SQLite file, with its log, that `error` says is damaged; whether a new one may be begun in its place. One that
+    another process has replaced meanwhile stays."""
+    if not _is_damage(error):
+        return False
+    with suppress(OSError):
+        if _is_readable(path):
+            return True
+        for ending in ("-wal", "-shm"):
+            Path(f"{path}{ending}").unlink(missing_ok=True)  # of no use without its file, and harmful beside another one
+        aside = path.with_name(path.name + ASIDE)
+        path.replace(aside)
+        os.utime(aside)
+        log.error("file_damaged", file=path.name, set_aside_as=aside.name, error=str(error))
+        return True
+    return False
+
+
+def damaged(home: Path) -> dict[str, datetime]:
+    """The files of Payback's own that were found damaged, by name, and when (UTC); until somebody deletes what was set aside."""
+    found = {}
+    for path in sorted(home.glob(f"payback-*.sqlite3{ASIDE}")):
+        with suppress(OSError):
+            found[path.name.removesuffix(ASIDE)] = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None)
+    return found
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether SQLite finds nothing wrong with any page of the file."""
+    connection = sqlite3.connect(path, timeout=LOCK_SECONDS)
+    try:
+        return bool(connection.execute("pragma quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.Error as error:
+        return not _is_damage(error)
+    finally:
+        connection.close()

@@ -16,7 +16,7 @@ from pipeline.logs import escaped
 from pipeline.reports.numbers import numbers_of
 from pipeline.settings import Settings
 from pipeline.state import State
-from pipeline.troubles import Trouble
+from pipeline.troubles import Trouble, unready
 from pipeline.warehouse import Warehouse, utc_now
 
 N_RUNS = 20
@@ -34,10 +34,12 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
     now = utc_now()
     last = heard(settings, warehouse, runs, fault)
     untold = _untold(settings)
+    reasons = [] if fault is not None else unready(runs, last)
     document = {
         "schema_version": 2,
         "at": _stamp(now),
-        "is_healthy": not wrong and fault is None and not any(one["state"] == "given up" for one in untold),
+        "is_healthy": not wrong and not reasons and fault is None and not any(one["state"] == "given up" for one in untold),
+        "reasons": reasons,
         "next_run": None if next_run is None else _stamp(next_run.astimezone(UTC).replace(tzinfo=None)),
         "sources": [
             {"source": one.name, "kind": one.kind, "last_seen": _stamp(last[one.name]), "hours": _hours(last[one.name], now)}
@@ -61,6 +63,8 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
     lines = ["all well" if document["is_healthy"] else "NEEDS ATTENTION"]
     if document["warehouse"]:
         lines += _wrapped(f"! {document['warehouse']['error']}") + _wrapped(f"  -> {document['warehouse']['hint']}")
+    for reason in document["reasons"] if not document["incidents"] else ():  # they say the same, and what to do
+        lines += _wrapped(f"! {reason}")
     for incident in document["incidents"]:
         lines += _wrapped(f"! {incident['text']}")
         lines += _wrapped(f"  {incident['error']}") if incident["error"] else []

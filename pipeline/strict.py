@@ -7,6 +7,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import date, datetime
 from math import isfinite
@@ -54,6 +55,16 @@ class Place:
             return None
         pattern = re.compile(rf'^\s*(?:["\']?{word}["\']?\s*=|\[+[^\]]*\b{word}["\']?\s*\]+)')
         return next((number for number, text in enumerate(lines, 1) if pattern.match(text[:500])), None)
+
+
+def stamps(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells whether a file of the configuration in `folder`, or the .env beside it, was changed: names, times, sizes."""
+    found = []
+    for path in (*sorted(folder.glob("*.toml")), folder.resolve().parent / ".env"):
+        with suppress(OSError):
+            stat = path.stat()
+            found.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

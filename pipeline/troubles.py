@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from statistics import median
 from typing import Any
 
 from pipeline.logbook import Hop, Run
 
-STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST = KINDS = (
-    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust",
+STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST, NOT_BEGUN, DAMAGED = KINDS = (
+    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust", "not_begun", "damaged",
 )  # fmt: skip
+RUNS = ("night", "sync")  # kinds of runs that are subjects
 USUAL = 7  # earlier hops that say what is usual
 # A jump: more rows put aside than twice the usual and ten, or a score ten points below the usual.
 QUARANTINE_FACTOR, QUARANTINE_ROWS = 2, 10
@@ -29,7 +31,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What troubles are read off: runs newest first, when each source was last heard (UTC), limits of what is open already."""
+    """What troubles are read off: runs newest first, when each source was last heard (UTC), limits of what is open already, since
+    when a night could not begin and why, own files that were found damaged and when."""
 
     runs: Sequence[Run]
     sources: Mapping[str, datetime | None]
@@ -37,12 +40,20 @@ class Scene:
     stale_after: timedelta
     now: datetime
     open: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    not_begun: tuple[datetime, Mapping[str, Any]] | None = None
+    damaged: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def detect(scene: Scene) -> list[Trouble]:
     """Everything that needs a person, the gravest kind first."""
     found = [*_failed_runs(scene), *_failed_hops(scene), *_stale(scene), *_quarantine(scene), *_trust(scene)]
-    order = (RUN_FAILED, ACCESS, RIGHTS, HOP_FAILED, STALE, QUARANTINE, TRUST)
+    if scene.not_begun:
+        since, why = scene.not_begun
+        nights = [one for one in found if (one.kind, one.subject) == (RUN_FAILED, "night")]
+        if why.get("error_kind") not in {one.facts.get("error_kind") for one in nights}:  # one cause makes one message
+            found.append(Trouble(NOT_BEGUN, "night", since, why))
+    found += [Trouble(DAMAGED, name, at) for name, at in scene.damaged.items()]
+    order = (NOT_BEGUN, RUN_FAILED, DAMAGED, ACCESS, RIGHTS, HOP_FAILED, STALE, QUARANTINE, TRUST)
     return sorted(found, key=lambda one: (order.index(one.kind), one.subject))
 
 
@@ -51,6 +62,43 @@ def last_heard(scene_runs: Sequence[Run], source: str, stored: datetime | None) 
     ended = [hop.ended_at for hop in _hops(scene_runs, "sync", source) if hop.outcome in ("ok", "partial") and hop.ended_at]
     known = [at for at in (stored, *ended[:1]) if at is not None]
     return max(known, default=None)
+
+
+def unready(runs: Sequence[Run], heard: Mapping[str, datetime | None]) -> list[str]:
+    """Why nobody may rely on the runs (newest first) now, in words; empty when one may: for `payback status` and /readyz.
+
+    Not only what needs a person: a night that was told to stop is no trouble, but what it should have brought is missing.
+    """
+    ended = [run for run in runs if run.outcome != "running"]
+    if not ended:
+        return ["no run has ended yet"]
+    is_under_way = runs[0].outcome == "running"
+    said = []
+    # No sync makes up for a night that was cut off; that somebody stopped a sync by hand says nothing of the nights.
+    night = next((run for run in ended if run.kind == "night"), None)
+    last = next((run for run in ended if not _is_cut(run)), None)
+    if night is not None and _is_cut(night) and not is_under_way:
+        said.append(_told(night, "was interrupted"))
+    if last is not None and last.outcome == "failed":
+        said.append(_told(last, "failed"))
+    for source, at in heard.items():
+        since = asked_since(runs, source)
+        if at is None and since is not None and not is_under_way:
+            said.append(f"{source} was never heard, though it is asked since {since:%Y-%m-%d %H:%M} UTC")
+    return said
+
+
+def _told(run: Run, word: str) -> str:
+    errors = [str(hop.detail["error"]) for hop in run.hops if hop.detail.get("error")]
+    why = "; ".join(errors) or str(run.detail.get("error", ""))
+    return f"the last run ({run.kind}, {run.started_at:%Y-%m-%d %H:%M} UTC) {word}{f': {why}' if why else ''}"
+
+
+def asked_since(runs: Sequence[Run], source: str) -> datetime | None:
+    """When a run (newest first) first came to the source, or was the first of the last ones that ended before they could."""
+    own = [run.started_at for run in runs if any(hop.kind == "sync" and hop.subject == source for hop in run.hops)]
+    vain = takewhile(lambda run: run.outcome not in ("ok", "partial"), runs)
+    return min([*own, *(run.started_at for run in vain)], default=None)
 
 
 def _hops(runs: Sequence[Run], kind: str, subject: str) -> list[Hop]:
@@ -80,6 +128,11 @@ def _is_stopped(run: Run) -> bool:
     return run.detail.get("error_kind") == "interrupted" or bool(run.detail.get("is_interrupted") and "error" not in run.detail)
 
 
+def _is_cut(run: Run) -> bool:
+    """Ended in the middle, by a kill or by somebody's wish."""
+    return run.outcome == "interrupted" or _is_stopped(run)
+
+
 def _failed_hops(scene: Scene) -> Iterator[Trouble]:
     subjects = [("sync", source) for source in scene.sources] + [("report", launch) for launch in scene.launches]
     for kind, subject in subjects:
@@ -95,9 +148,8 @@ def _failed_hops(scene: Scene) -> Iterator[Trouble]:
 
 
 def _stale(scene: Scene) -> Iterator[Trouble]:
-    first = min((run.started_at for run in scene.runs), default=None)
     for source, heard in scene.sources.items():
-        since = heard or first
+        since = heard or asked_since(scene.runs, source)
         if since is not None and scene.now - since > scene.stale_after:
             yield Trouble(STALE, source, since, {"is_never": heard is None})
 

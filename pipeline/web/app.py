@@ -1,5 +1,7 @@
 """The web application: which address answers what. Everything it shows was stored by a run; it changes nothing itself."""
 
+from collections.abc import Callable
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,9 +22,9 @@ from pipeline.web.page import STYLE_HASH, render_status
 OPEN_PATHS = ("/healthz", hooks.PREFIX)
 
 
-def build_app(settings: Settings, board: Board, password: Secret | None = None) -> ASGIApp:
-    """The application. With a `password` every address but the open ones asks for it (basic auth, any user name);
-    without one it answers only requests that name this machine as their host."""
+def build_app(current: Callable[[], Settings], board: Board, password: Secret | None = None) -> ASGIApp:
+    """The application; `current` gives the configuration as it is now. With a `password` every address but the open ones
+    asks for it (basic auth, any user name); without one it answers only requests that name this machine as their host."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Gauges(board))
 
@@ -31,7 +33,7 @@ def build_app(settings: Settings, board: Board, password: Secret | None = None) 
 
     async def readyz(request: Request) -> Response:
         standing = await run_in_threadpool(board.standing)
-        reasons = [mask(reason, settings.secrets()) for reason in standing.reasons]
+        reasons = [mask(reason, current().secrets()) for reason in standing.reasons]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def metrics(request: Request) -> Response:
@@ -39,6 +41,7 @@ def build_app(settings: Settings, board: Board, password: Secret | None = None) 
 
     async def status(request: Request) -> Response:
         standing = await run_in_threadpool(board.standing)
+        settings = current()
         return HTMLResponse(mask(render_status(standing, settings), settings.secrets()))
 
     app = Starlette(
@@ -47,7 +50,7 @@ def build_app(settings: Settings, board: Board, password: Secret | None = None) 
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
-            *hooks.routes(settings, registry),
+            *hooks.routes(current, registry),
         ]
     )
     return Guard(app, OPEN_PATHS, STYLE_HASH, password)

@@ -2,16 +2,18 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline import alerts
 from pipeline.errors import NoWarehouse, PipelineError, in_words
 from pipeline.logbook import Run, last_runs
 from pipeline.schedule import Nights
 from pipeline.settings import Settings
+from pipeline.troubles import unready
 from pipeline.warehouse import Warehouse, utc_now
 
 FRESH_SECONDS = 3.0
@@ -60,10 +62,10 @@ class Standing:
 class Board:
     """Asks the warehouse how things stand. Any thread may ask; one at a time does the reading."""
 
-    def __init__(self, settings: Settings, nights: Nights) -> None:
-        self._settings = settings
+    def __init__(self, current: Callable[[], Settings], nights: Nights) -> None:
+        """`current` gives the configuration as it is now."""
+        self._current = current
         self._nights = nights
-        self._warehouse = Warehouse(settings.warehouse_url.reveal(), lock_timeout=LOCK_SECONDS)
         self._lock = threading.Lock()
         self._known: Standing | None = None
         self._known_at = float("-inf")
@@ -80,43 +82,31 @@ class Board:
         now = utc_now()
         next_runs = tuple(self._nights.table.after(now.replace(tzinfo=UTC), 3))
         is_running, problem = self._nights.is_running, self._nights.problem
+        settings = self._current()
+        warehouse = Warehouse(settings.warehouse_url.reveal(), lock_timeout=LOCK_SECONDS)
         try:
-            runs, fault = last_runs(self._settings, self._warehouse, N_RUNS)
+            runs, fault = last_runs(settings, warehouse, N_RUNS)
             if fault is not None:
                 return Standing(now, _told(in_words(fault), problem), False, is_running, next_runs, runs=runs)
-            sources, tallies = self._sources_and_tallies()
+            heard = alerts.heard(settings, warehouse, runs, fault)
+            sources = tuple(SourceLine(source.name, source.kind, heard[source.name]) for source in settings.sources)
+            tallies = _tallies(warehouse)
         except (PipelineError, SQLAlchemyError, OSError) as error:
             return Standing(now, _told(in_words(error), problem), False, is_running, next_runs)
-        return Standing(now, _told(failure(runs), problem), True, is_running, next_runs, sources, runs, tallies)
+        return Standing(now, _told(*unready(runs, heard), problem), True, is_running, next_runs, sources, runs, tallies)
 
-    def _sources_and_tallies(self) -> tuple[tuple[SourceLine, ...], tuple[Tally, ...]]:
-        try:
-            seen = {source.name: self._warehouse.last_seen(source.name) for source in self._settings.sources}
-            with self._warehouse.reading() as reading:
-                rows = reading.rows(_TALLY)
-        except NoWarehouse:  # before the first run
-            seen, rows = {}, []
-        sources = tuple(SourceLine(source.name, source.kind, seen.get(source.name)) for source in self._settings.sources)
-        return sources, tuple(Tally(row.kind, row.outcome, row.n_runs, row.ended_at) for row in rows)
+
+def _tallies(warehouse: Warehouse) -> tuple[Tally, ...]:
+    try:
+        with warehouse.reading() as reading:
+            return tuple(Tally(row.kind, row.outcome, row.n_runs, row.ended_at) for row in reading.rows(_TALLY))
+    except NoWarehouse:  # before the first run
+        return ()
 
 
 def ended_last(runs: Sequence[Run]) -> Run | None:
     """The newest run that is not under way."""
     return next((run for run in runs if run.outcome != "running"), None)
-
-
-def failure(runs: Sequence[Run]) -> str:
-    """What is wrong with the last run that ended; empty when nothing is."""
-    ended = ended_last(runs)
-    if ended is None:
-        return "no run has ended yet"
-    if ended.outcome not in ("failed", "interrupted"):
-        return ""
-    errors = [str(hop.detail["error"]) for hop in ended.hops if hop.detail.get("error")]
-    said = "; ".join(errors) or str(ended.detail.get("error", ""))
-    why = f": {said}" if said else ""
-    word = "failed" if ended.outcome == "failed" else "was interrupted"
-    return f"the last run ({ended.kind}, {ended.started_at:%Y-%m-%d %H:%M} UTC) {word}{why}"
 
 
 def _told(*reasons: str) -> tuple[str, ...]:

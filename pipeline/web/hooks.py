@@ -6,7 +6,7 @@ which row it names. Facts: reference 5.2 (form-encoded, ids only, no retries, no
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,21 +54,20 @@ class Patience:
         return True
 
 
-def routes(settings: Settings, registry: CollectorRegistry) -> Sequence[BaseRoute]:
-    """The routes, all below `PREFIX`; counters of events go into `registry`, which `/metrics` prints."""
-    receiver = Receiver(settings, registry)
+def routes(current: Callable[[], Settings], registry: CollectorRegistry) -> Sequence[BaseRoute]:
+    """The routes, all below `PREFIX`; counters of events go into `registry`, which `/metrics` prints. `current` gives the
+    configuration as it is now."""
+    receiver = Receiver(current, registry)
     return [Route(f"{PREFIX}bitrix24/{{source}}", receiver.receive, methods=["POST"])]
 
 
 class Receiver:
     """Answers events of all Bitrix24 sources."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
-        self._options: dict[str, Options] = {
-            source.name: source.options for source in settings.sources if source.kind == "bitrix24" and listens(source)
-        }
-        self._patience = {name: Patience() for name in (*self._options, "")}
-        self._inbox = inbox_of(settings)
+    def __init__(self, current: Callable[[], Settings], registry: CollectorRegistry) -> None:
+        self._current = current
+        self._patience: dict[str, Patience] = {}
+        self._inbox = inbox_of(current())
         self._scribe = Scribe(self._inbox)
         said = "Events of outgoing webhooks, by what became of them."
         self._n_events = Counter("payback_webhook_events", said, ["source", "outcome"], registry=registry)
@@ -78,12 +77,14 @@ class Receiver:
     async def receive(self, request: Request) -> Response:
         """POST /hooks/bitrix24/SOURCE."""
         name: str = request.path_params["source"]
-        known = name if name in self._options else ""
-        outcome, answer = await self._answered(request, known)
+        listening = (one for one in self._current().sources if one.kind == "bitrix24" and listens(one))
+        options: Options | None = next((one.options for one in listening if one.name == name), None)
+        known = "" if options is None else name
+        outcome, answer = await self._answered(request, known, options)
         self._n_events.labels(known, outcome).inc()
         return answer
 
-    async def _answered(self, request: Request, source: str) -> tuple[str, Response]:
+    async def _answered(self, request: Request, source: str, options: "Options | None") -> tuple[str, Response]:
         """What became of it, and the answer. An unknown source (empty) goes the same way as a known one, to its very end."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             return "unreadable", PlainTextResponse(f"send {FORM}\n", 415, _CLOSE)
@@ -97,7 +98,7 @@ class Receiver:
         if body is None:
             return "large", PlainTextResponse("too large\n", 413, _CLOSE)
         event = read_event(body)
-        if not is_genuine(event, self._options.get(source)):
+        if not is_genuine(event, options):
             return self._refused(source)
         if not event.stream:
             return "ignored", PlainTextResponse("not of interest\n")
@@ -120,7 +121,7 @@ class Receiver:
 
     def _refused(self, source: str) -> tuple[str, Response]:
         """A wrong token. It never keeps a right one out: the limit is on refusals, not on the source."""
-        if not self._patience[source].bears():
+        if not self._patience.setdefault(source, Patience()).bears():
             return "limited", PlainTextResponse("too many refusals\n", 429, {"Retry-After": "60", **_CLOSE})
         log.warning("event_refused", source=source or "unknown")
         if not source:

@@ -6,24 +6,25 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from connectors.secrets import Secret
 from pipeline import alerts, lease
+from pipeline.current import Current
 from pipeline.errors import Busy, ConfigError, Exit, PipelineError
 from pipeline.fetch import fetch_pending
+from pipeline.logbook import note_not_begun
 from pipeline.logs import log
 from pipeline.run import open_warehouse, run_nightly
 from pipeline.schedule import Nights, start_scheduler, timetable
 from pipeline.settings import Settings
-from pipeline.warehouse import Warehouse
 from pipeline.web.app import build_app
 from pipeline.web.board import Board
 from pipeline.web.guard import names_this_machine
@@ -37,25 +38,28 @@ LEASE_SECONDS = 120.0  # how long a night waits for another run; then the next l
 _OTHER_PORT = "name another --port, or 0 for a free one"
 
 def serve(load: Callable[[], Settings], host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends the process at once. `load` reads the configuration: at the start, and
-    anew for every night. Raises ConfigError."""
-    settings = load()
+    """Serve until SIGTERM or SIGINT; a second one ends the process at once. `load` reads the configuration: at the start, anew
+    for every night, and for everything else when it was changed. Raises ConfigError."""
+    current = Current(load)
+    settings = current()
     table = timetable(settings)
     password = needed_password(settings, host)
     listening = listen(host, port)
     stop = threading.Event()
-    warehouse = open_warehouse(settings)
 
     def night() -> None:
         fresh = load()
         _await_lease(fresh, stop)
         run_nightly(fresh, out=fresh.home / "out", stop=stop.is_set)
 
-    nights = Nights(table, lambda moment: warehouse.runs_since("night", moment), night)
+    def stored(moment: datetime) -> Sequence[Mapping[str, Any]]:
+        return open_warehouse(current()).runs_since("night", moment)
+
+    nights = Nights(table, stored, night, lambda error: note_not_begun(current(), error))
     with listening, _told_to_stop(stop):
-        server, thread = _start_server(settings, nights, password, listening, stop)
+        server, thread = _start_server(current, nights, password, listening, stop)
         scheduler = start_scheduler(nights)
-        _add_chores(scheduler, settings, warehouse, stop)
+        _add_chores(scheduler, current, stop)
         address = listening.getsockname()
         where = f"[{address[0]}]" if ":" in address[0] else address[0]
         next_run = "".join(f"; next run {table.local(due):%Y-%m-%d %H:%M %Z}" for due in table.after(datetime.now(UTC)))
@@ -105,11 +109,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _start_server(
-    settings: Settings, nights: Nights, password: Secret | None, listening: socket.socket, stop: threading.Event
+    current: Current, nights: Nights, password: Secret | None, listening: socket.socket, stop: threading.Event
 ) -> tuple[uvicorn.Server, threading.Thread]:
     """The web server on a thread of its own: signals stay with the main one. When it ends by itself, everything does."""
     options = uvicorn.Config(
-        build_app(settings, Board(settings, nights), password),
+        build_app(current, Board(current, nights), password),
         log_config=None,
         access_log=False,  # addresses of webhooks hold tokens
         lifespan="off",
@@ -150,24 +154,27 @@ def _told_to_stop(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _add_chores(scheduler: BackgroundScheduler, settings: Settings, warehouse: Warehouse, stop: threading.Event) -> None:
+def _add_chores(scheduler: BackgroundScheduler, current: Current, stop: threading.Event) -> None:
     """What else there is to do between the nights. A fault of a chore is logged; the next time is soon."""
 
     def upgrade() -> None:
         """After an update of the program: pages and alerts need not wait for the night."""
         try:
-            warehouse.migrate()
+            open_warehouse(current()).migrate()
         except PipelineError as error:
             log.warning("warehouse_not_upgraded", error=str(error), hint=error.hint)
 
     def fetch() -> None:
         try:
-            fetch_pending(settings, stop=stop.is_set)
+            fetch_pending(current(), stop=stop.is_set)
         except PipelineError as error:
             log.error("events_not_fetched", error=str(error), hint=error.hint)
 
+    def look() -> None:
+        alerts.look_after_run(current())
+
     scheduler.add_job(upgrade)
-    for chore, seconds in ((fetch, FETCH_SECONDS), (partial(alerts.look_after_run, settings), ALERT_SECONDS)):
+    for chore, seconds in ((fetch, FETCH_SECONDS), (look, ALERT_SECONDS)):
         scheduler.add_job(chore, "interval", seconds=seconds, max_instances=1, coalesce=True)
 
 

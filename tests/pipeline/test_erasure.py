@@ -23,6 +23,7 @@ from pipeline.warehouse import Warehouse, open_database
 from tests.pipeline.conftest import Office, build_salon
 from tests.pipeline.records_made import LEAD_MOVES, LEADS, lead, move
 from tests.pipeline.salon_made import settings
+from tests.pipeline.shop_made import Shop
 from tests.pipeline.test_backups import rows_of
 
 PERSON, OTHER = "a" * 32, "b" * 32
@@ -347,3 +348,20 @@ def test_a_number_comes_from_standard_input(
     assert len(asked[0].people) == 1
     assert hashed not in asked[0].people  # the office has a key of its own
     assert "nothing is known" in capsys.readouterr().out
+
+
+# --- what one of the two forgot ---------------------------------------------------------------------------------------
+
+
+def test_a_warehouse_made_anew_and_a_lost_state_file_remember_the_person(tmp_path: Path) -> None:
+    shop = Shop.made(tmp_path / "shop")
+    rows = "ID;Дата создания;Стадия;Телефон\n1;01.10.2026 12:30:00;Новая;+79001234567\n2;02.10.2026 12:30:00;Новая;+79007654321\n"
+    (shop.exports / "leads.csv").write_text(rows, encoding="utf-8")
+    url = shop.settings().warehouse_url.reveal()
+    assert shop.payback("sync") == 0
+    assert shop.payback("erase", "--phone", "+79001234567", "--yes") == 0
+    state = shop.home / "payback-state.sqlite3"
+    for lost in (shop.home / "payback.duckdb", state, shop.home / "payback.duckdb"):  # the one tells the other, every time
+        lost.unlink()
+        assert shop.payback("sync") == 0
+        assert keys_left(url)["leads"] == {"2"}

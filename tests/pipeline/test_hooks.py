@@ -108,7 +108,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def desk(settings: Settings) -> Iterator[Desk]:
     registry = CollectorRegistry(auto_describe=False)
-    with serving(Starlette(routes=list(hooks.routes(settings, registry)))) as url:
+    with serving(Starlette(routes=list(hooks.routes(lambda: settings, registry)))) as url:
         desk = Desk(url, settings, registry)
         yield desk
         desk.session.close()

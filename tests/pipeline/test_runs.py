@@ -16,9 +16,11 @@ import pytest
 from pipeline import lease
 from pipeline.errors import Busy, Exit
 from pipeline.logbook import last_runs, written_run
+from pipeline.schedule import Nights, timetable
 from pipeline.state import State
 from pipeline.status import WIDTH, status_document, status_lines
 from pipeline.warehouse import Warehouse, utc_now
+from pipeline.web.board import Board
 from tests.pipeline.shop_made import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +95,7 @@ def test_a_run_and_its_hops_are_in_the_warehouse(shop: Shop, capsys: pytest.Capt
 
 def test_a_killed_run_is_seen_as_interrupted_and_while_it_runs_as_running(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     with run_elsewhere(shop) as process:
-        (run,) = document(shop, capsys)["runs"]
+        (run,) = document(shop, capsys, Exit.FINDINGS)["runs"]  # the first one ever: nothing is known yet
         assert (run["outcome"], run["hops"][0]["outcome"]) == ("running", "running")
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -194,7 +196,44 @@ def test_ctrl_c_ends_a_run_and_is_no_trouble(small_shop: Shop) -> None:
         raise KeyboardInterrupt
     told = status_document(settings)
     assert [(run["outcome"], run["hops"][0]["outcome"]) for run in told["runs"]] == [("failed", "interrupted")]
-    assert told["is_healthy"]
+    assert told["incidents"] == []
+    assert ["was interrupted" in reason or "never heard" in reason for reason in told["reasons"]] == [True, True]
+
+
+def test_no_night_ever_is_not_well_and_neither_is_one_that_was_cut_off(
+    small_shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`payback status` and /readyz say the same."""
+
+    def reasons() -> list[str]:
+        capsys.readouterr()
+        code = small_shop.payback("status", "--json")
+        told = json.loads(capsys.readouterr().out)["reasons"]
+        nights = Nights(timetable(small_shop.settings()), lambda moment: [], lambda: None)
+        standing = Board(small_shop.settings, nights).standing()
+        assert standing.reasons == tuple(told)
+        assert code == (Exit.FINDINGS if told else Exit.OK)
+        return told
+
+    def cut_off(kind: str) -> None:
+        with pytest.raises(KeyboardInterrupt), written_run(small_shop.settings(), kind) as book:  # noqa: PT012
+            book.attach(warehouse)
+            raise KeyboardInterrupt
+
+    warehouse = Warehouse(small_shop.settings().warehouse_url.reveal())
+    assert reasons() == ["no run has ended yet"]
+    cut_off("night")
+    assert len(reasons()) == 2
+    assert small_shop.payback("sync") == Exit.OK
+    cut_off("sync")
+    (reason,) = reasons()  # no sync makes up for a night
+    assert "the last run (night" in reason
+    assert "was interrupted" in reason
+    with written_run(small_shop.settings(), "night") as book:
+        book.attach(warehouse)
+        assert reasons() == []  # it is being made up for
+    cut_off("sync")
+    assert reasons() == []  # what somebody stopped by hand says nothing of the nights
 
 
 def test_the_state_file_keeps_the_last_runs_only(small_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

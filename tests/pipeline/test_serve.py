@@ -282,7 +282,7 @@ def test_warehouse_that_is_away_is_a_reason_not_an_end(config: Path) -> None:
     nights = Nights(timetable(settings), lambda moment: warehouse.runs_since("night", moment), lambda: ran.append(1))
     assert not nights.look()
     assert ran == []
-    standing = Board(settings, nights).standing()
+    standing = Board(lambda: settings, nights).standing()
     assert not standing.has_warehouse
     assert standing.next_runs
     (reason,) = standing.reasons
@@ -295,14 +295,14 @@ def test_warehouse_that_is_away_is_a_reason_not_an_end(config: Path) -> None:
 def test_board_is_not_asked_more_often_than_it_changes(config: Path, warehouse: Warehouse, warehouse_url: str) -> None:
     settings = load_settings(config, {"PAYBACK_WAREHOUSE": warehouse_url})
     nights = Nights(timetable(settings), lambda moment: [], lambda: None)
-    board = Board(settings, nights)
+    board = Board(lambda: settings, nights)
     assert board.standing().reasons == ("no run has ended yet",)
     now = utc_now()
     warehouse.record_run("sync-1", "sync", now, now, "failed", {"error": "the portal is <gone>", "is_interrupted": False})
     assert board.standing().reasons == ("no run has ended yet",)
-    (reason,) = Board(settings, nights).standing().reasons
+    (reason,) = Board(lambda: settings, nights).standing().reasons
     assert reason.endswith("failed: the portal is <gone>")
-    assert "the portal is &lt;gone&gt;" in render_status(Board(settings, nights).standing(), settings)
+    assert "the portal is &lt;gone&gt;" in render_status(Board(lambda: settings, nights).standing(), settings)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -80,7 +80,8 @@ def test_stale_by_what_was_heard_last() -> None:
     late, soon = NOW - timedelta(hours=37), NOW - timedelta(hours=35)
     assert found(night(0), heard=late) == [("stale", "crm")]
     assert found(night(0), heard=soon) == []
-    assert found(night(2), heard=None) == [("stale", "crm")]  # asked for two days, never answered
+    assert found(night(2, outcome="failed"), heard=None) == [("stale", "crm")]  # asked for two days, never answered
+    assert found(night(2), heard=None) == []  # added since, and not asked yet
     assert found(night(1), heard=None) == []
     assert found(heard=None) == []
 

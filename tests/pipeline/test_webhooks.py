@@ -108,7 +108,7 @@ def opened(folder: Path, url: str) -> Iterator[House]:
         (folder / "config" / "launches.toml").unlink()  # nothing is measured here
         office = Office(portal, folder, url)
         settings = configure(office)
-        with serving(Starlette(routes=list(hooks.routes(settings, CollectorRegistry())))) as receiver:
+        with serving(Starlette(routes=list(hooks.routes(lambda: settings, CollectorRegistry())))) as receiver:
             assert office.payback("sync") == 0
             yield House(office, receiver, settings)
 
