@@ -3,7 +3,6 @@
 Heavy modules are imported inside the commands that need them, so that `payback --help` answers at once.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connectors.errors import SourceError
-from connectors.secrets import Secret, mask
+from connectors.secrets import Secret, mask, masked_json
 from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
@@ -397,4 +396,4 @@ def _show_night(night: "NightReport", is_json: bool, invocation: Invocation) -> 
 
 
 def _print_json(document: object, invocation: Invocation) -> None:
-    click.echo(mask(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str), invocation.secrets))
+    click.echo(masked_json(document, invocation.secrets))
