@@ -18,7 +18,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.exc import ProgrammingError
 
 from pipeline import migrations
 from pipeline.database import Database
@@ -125,6 +124,8 @@ def restore(file: Path, url: str, state: State, *, replace: bool) -> Restored:
 
 def verified(file: Path) -> Backup:
     """What stands in a backup, every row of it read. Raises WarehouseError when it is damaged, incomplete or none."""
+    from pipeline.on_duckdb import UNREADABLE
+
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", hint="`payback backup` writes one")
     database = open_database(f"duckdb:///{file.resolve()}")
@@ -144,7 +145,7 @@ def verified(file: Path) -> Backup:
                 if _sums(database.blocks(connection, f"SELECT * FROM {table}")) != sums:
                     raise bad
             has_state = bool(connection.execute(text("SELECT COUNT(*) FROM backup_state")).scalar_one())
-    except ProgrammingError as error:  # a column is missing
+    except UNREADABLE as error:  # a column is missing, a byte was changed
         raise bad from error
     except WarehouseError as error:
         if "damaged" in str(error):
