@@ -21,8 +21,7 @@ from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
-from pipeline.logs import FORMATS as LOG_FORMATS
-from pipeline.logs import LEVELS, log
+from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class Invocation:
         settings = load_settings(self.folder, self.environ)
         self.secrets = settings.secrets()
         log.configure(self.log_format, self.log_level, self.secrets)
+        for name in settings.alerts.missing():
+            log.warning("alert_address_missing", variable=name)
         return settings
 
 
@@ -107,7 +108,7 @@ def _show_traceback(invocation: Invocation) -> None:
     help="Folder of the configuration.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--log-format", type=click.Choice(LOG_FORMATS), default="text", show_default=True, help="Of the log on stderr.")
+@click.option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the log on stderr.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Default: info; warning when stderr is a terminal.")
 @click.version_option(package_name="payback")
 @click.pass_obj

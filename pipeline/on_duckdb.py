@@ -25,8 +25,6 @@ from pipeline.database import Parameters, plain
 from pipeline.errors import NoWarehouse, WarehouseError
 
 _KEPT = "nothing already stored is lost"
-
-
 _BLOCK = 50_000  # rows
 # Somebody may have opened the old file and not yet asked for its lock when the new one takes its place: it must find it taken.
 _LINGER = 0.2
@@ -293,8 +291,7 @@ class OnDuckDB:
         return None
 
 
-# All that reading rows of a file somebody else wrote can end in.
-UNREADABLE = (duckdb.Error, DBAPIError, pa.ArrowException, ValueError)
+UNREADABLE = (duckdb.Error, DBAPIError, pa.ArrowException, ValueError)  # what reading rows of a strange file can end in
 
 # Faults of a query or of our code: their messages quote SQL and values, and must not be searched for words.
 _OURS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.DataError, duckdb.IntegrityError)

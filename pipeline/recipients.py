@@ -7,7 +7,7 @@ from typing import Literal
 
 from connectors.secrets import Secret, words_of
 from pipeline.errors import ConfigError
-from pipeline.strict import Place, nearest
+from pipeline.strict import MissableSecret, Place, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,14 @@ class Alerts:
     A source is stale when nothing was heard of it for `stale_hours`; a night may fail once without anybody being woken for that.
     """
 
-    to: tuple[Secret, ...] = ()
+    to: tuple[MissableSecret, ...] = ()  # an address that is missing must not cost the night
     bitrix24: PortalPeople | None = None
     language: Literal["ru", "en"] | None = None  # None: the language of the reports
     stale_hours: float = 36.0
+
+    def missing(self) -> list[str]:
+        """The variables that should hold an address and do not."""
+        return [address.name for address in self.to if not address]
 
     def secrets(self) -> list[Secret]:
         """The addresses and their parts."""

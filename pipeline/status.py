@@ -48,7 +48,7 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
         "untold": untold,
         "warehouse": None if fault is None else _fault(fault),
     }
-    return {**document, "is_without_recipients": not settings.alerts.to and settings.alerts.bitrix24 is None}
+    return {**document, "is_without_recipients": not any(settings.alerts.to) and settings.alerts.bitrix24 is None}
 
 
 def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
@@ -78,7 +78,9 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
             lines += _wrapped(f"    {_hop_line(hop)}", "      ")
     if not document["runs"]:
         lines.append("  none yet")
-    lines += ["", f"next run {local(document['next_run'])}" if document["next_run"] else "next run: as cron says"]
+    lines.append("")
+    if document["next_run"]:  # nothing here knows whether serve, a timer or cron is there
+        lines += _wrapped(f"next run {local(document['next_run'])}, as [schedule] asks: serve, a timer or cron has to run it")
     if document["is_without_recipients"]:
         lines += _wrapped("nobody is told: [alerts] in payback.toml names no recipient")
     return lines

@@ -10,6 +10,7 @@ import pytest
 from connectors.secrets import Secret, mask, mask_values, masked_json
 from pipeline.errors import Exit
 from pipeline.recipients import Alerts
+from pipeline.strict import MissableSecret
 from tests.pipeline.shop_made import Shop
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
@@ -31,7 +32,7 @@ def examples() -> list[str]:
 
 
 def secrets_of(address: str) -> list[Secret]:
-    return Alerts(to=(Secret(address),)).secrets()
+    return Alerts(to=(MissableSecret(address),)).secrets()
 
 
 @pytest.mark.parametrize(

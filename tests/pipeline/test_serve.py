@@ -270,6 +270,8 @@ def test_wrong_schedule_and_unknown_host_are_said(config: Path, capsys: pytest.C
     assert "[schedule.run]" in refused(config, capsys)
     (config / "payback.toml").write_text('[schedule]\nruns = "03:30"\n', encoding="utf-8")
     assert "did you mean 'run'" in refused(config, capsys)
+    (config / "payback.toml").write_text("", encoding="utf-8")
+    assert "--host nosuchhost.invalid is no address of this machine" in refused(config, capsys, "--host", "nosuchhost.invalid")
 
 
 def test_warehouse_that_is_away_is_a_reason_not_an_end(config: Path) -> None:
