@@ -11,8 +11,9 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,6 +61,15 @@ class Restored:
 def default_file(home: Path) -> Path:
     """`backups/payback-TIME.duckdb` beside the configuration."""
     return home / "backups" / f"payback-{utc_now():%Y%m%dT%H%M%S}Z.duckdb"
+
+
+def newest(home: Path) -> datetime | None:
+    """When the newest backup in the default folder was made (UTC), by the names of the files; None when there is none."""
+    times = []
+    for file in (home / "backups").glob("payback-*.duckdb"):
+        with suppress(ValueError):  # a name of somebody's own
+            times.append(datetime.strptime(file.stem, "payback-%Y%m%dT%H%M%SZ"))
+    return max(times, default=None)
 
 
 def back_up(url: str, state: State, file: Path) -> Backup:

@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.secrets import mask
 from pipeline.alerts import headline, heard, observe
+from pipeline.backups import newest
 from pipeline.channels import recipients
 from pipeline.errors import WarehouseError
 from pipeline.incidents import Incidents
@@ -34,11 +35,13 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
     now = utc_now()
     last = heard(settings, warehouse, runs, fault)
     untold = _untold(settings)
+    made_at = newest(settings.home)
     document = {
         "schema_version": 2,
         "at": _stamp(now),
         "is_healthy": not wrong and fault is None and not any(one["state"] == "given up" for one in untold),
         "next_run": None if next_run is None else _stamp(next_run.astimezone(UTC).replace(tzinfo=None)),
+        "last_backup": _stamp(made_at),
         "sources": [
             {"source": one.name, "kind": one.kind, "last_seen": _stamp(last[one.name]), "hours": _hours(last[one.name], now)}
             for one in settings.sources
@@ -71,6 +74,10 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
     for source in document["sources"]:
         told = f"heard {_ago(source['hours'])}" if source["last_seen"] else "never heard"
         lines += _wrapped(f"  {source['source']}: {told}")
+    if document["last_backup"]:
+        made_at = datetime.fromisoformat(document["last_backup"])
+        hours = (datetime.fromisoformat(document["at"]) - made_at).total_seconds() / 3600
+        lines += _wrapped(f"newest backup {_ago(max(0.0, hours))}")
     lines += ["", "runs"]
     for run in document["runs"][:N_SHOWN]:
         lines += _wrapped(f"  {local(run['started_at'])} {run['kind']}: {run['outcome']}{_took(run)}")

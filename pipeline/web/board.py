@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.backups import newest
 from pipeline.errors import NoWarehouse, PipelineError, in_words
 from pipeline.logbook import Run, last_runs
 from pipeline.schedule import Nights
@@ -55,6 +56,7 @@ class Standing:
     sources: tuple[SourceLine, ...] = ()
     runs: Sequence[Run] = ()  # newest first
     tallies: tuple[Tally, ...] = ()
+    backed_up_at: datetime | None = None  # the newest backup in the default folder
 
 
 class Board:
@@ -87,7 +89,8 @@ class Board:
             sources, tallies = self._sources_and_tallies()
         except (PipelineError, SQLAlchemyError, OSError) as error:
             return Standing(now, _told(in_words(error), problem), False, is_running, next_runs)
-        return Standing(now, _told(failure(runs), problem), True, is_running, next_runs, sources, runs, tallies)
+        told = _told(failure(runs), problem)
+        return Standing(now, told, True, is_running, next_runs, sources, runs, tallies, newest(self._settings.home))
 
     def _sources_and_tallies(self) -> tuple[tuple[SourceLine, ...], tuple[Tally, ...]]:
         try:

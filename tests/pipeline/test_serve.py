@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.demo import ALWAYS, Costs, DemoPortal, Fault, PortalOptions
@@ -28,8 +29,10 @@ from pipeline.logbook import Hop, Run
 from pipeline.run import sync_sources
 from pipeline.schedule import Nights, timetable
 from pipeline.settings import Business, Settings, load_settings
+from pipeline.status import status_document, status_lines
 from pipeline.warehouse import Warehouse, utc_now
 from pipeline.web.board import Board, SourceLine, Standing
+from pipeline.web.gauges import Gauges
 from pipeline.web.guard import names_this_machine
 from pipeline.web.page import render_status
 from tests.pipeline.conftest import build_salon
@@ -386,7 +389,8 @@ def test_cron_line_starts_a_night_from_anywhere(config: Path, capsys: pytest.Cap
     odd = tmp_path / "it's 100%"
     shutil.copytree(config, odd / "config")
     shutil.copy(tmp_path / ".env", odd)
-    line = printed(odd / "config", capsys, "--cron").splitlines()[-1]
+    line, backup = printed(odd / "config", capsys, "--cron").splitlines()[-2:]
+    assert backup + "\n" == printed(odd / "config", capsys, "--cron=backup")
     assert line.startswith("30 3 * * * cd ")
     command = line.removeprefix("30 3 * * * ").replace(r"\%", "%")  # as cron hands it to the shell
     assert "%" not in line.replace(r"\%", "")
@@ -394,3 +398,51 @@ def test_cron_line_starts_a_night_from_anywhere(config: Path, capsys: pytest.Cap
     done = subprocess.run(["/bin/sh", "-c", command], cwd="/", env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == Exit.CONFIG
     assert "no source in" in (odd / "payback.log").read_text(encoding="utf-8")
+
+
+def test_cron_backs_up_where_it_knows_no_folder_and_no_path(
+    config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, migrated_file: Path
+) -> None:
+    """As Debian's cron starts it; the age of the newest backup stands in the status and the metrics, of none there is no word."""
+    odd = tmp_path / "it's 100%"
+    shutil.copytree(config, odd / "config")
+    shutil.copy(tmp_path / ".env", odd)
+    shutil.copy(migrated_file, odd / "payback.duckdb")
+    folder = odd / "config"
+
+    def told() -> tuple[object, str, dict[tuple[str, ...], float]]:
+        settings = load_settings(folder, {})
+        document = status_document(settings)
+        board = Board(settings, Nights(timetable(settings), lambda moment: [], lambda: None))
+        registry = CollectorRegistry()
+        registry.register(Gauges(board))
+        return document["last_backup"], "\n".join(status_lines(document, settings)), figures(generate_latest(registry).decode())
+
+    made_at, lines, metrics = told()
+    assert made_at is None
+    assert "backup" not in lines + str(metrics)
+    (odd / "backups").mkdir()
+    old = odd / "backups" / "payback-20200101T000000Z.duckdb"
+    for left in (old, odd / "backups" / "payback-of-mine.duckdb"):
+        left.touch()
+    os.utime(old, (0, 0))
+    _, lines, metrics = told()
+    assert metrics["payback_backup_age_seconds",] > 6 * 365 * 86400
+    minute, hour, *_, command = printed(folder, capsys, "--cron=backup").replace(r"\%", "%").split(" ", 5)
+    assert (minute, hour) == ("15", "6")
+    environ = {"PATH": "/usr/bin:/bin", "HOME": "/", "SHELL": "/bin/sh", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["/bin/sh", "-c", command], cwd="/", env=environ, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert "wrote" in (odd / "payback.log").read_text(encoding="utf-8")
+    assert not old.exists()
+    assert len(list((odd / "backups").iterdir())) == 2
+    made_at, lines, metrics = told()
+    assert isinstance(made_at, str)
+    assert "newest backup just now" in lines
+    assert metrics["payback_backup_age_seconds",] < 120
+
+
+def test_a_unit_keeps_the_port_it_was_made_with(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert " serve --host ::1 --port 9000\n" in printed(config, capsys, "--systemd", "--host", "::1", "--port", "9000")
+    assert " serve\n" in printed(config, capsys, "--systemd")
+    assert main(["--config", str(config), "schedule", "--port", "9000"], {}) == Exit.CONFIG
