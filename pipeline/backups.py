@@ -11,14 +11,14 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.exc import ProgrammingError
 
 from pipeline import migrations
 from pipeline.database import Database
@@ -61,6 +61,15 @@ class Restored:
 def default_file(home: Path) -> Path:
     """`backups/payback-TIME.duckdb` beside the configuration."""
     return home / "backups" / f"payback-{utc_now():%Y%m%dT%H%M%S}Z.duckdb"
+
+
+def newest(home: Path) -> datetime | None:
+    """When the newest backup in the default folder was made (UTC), by the names of the files; None when there is none."""
+    times = []
+    for file in (home / "backups").glob("payback-*.duckdb"):
+        with suppress(ValueError):  # a name of somebody's own
+            times.append(datetime.strptime(file.stem, "payback-%Y%m%dT%H%M%SZ"))
+    return max(times, default=None)
 
 
 def back_up(url: str, state: State, file: Path) -> Backup:
@@ -125,6 +134,8 @@ def restore(file: Path, url: str, state: State, *, replace: bool) -> Restored:
 
 def verified(file: Path) -> Backup:
     """What stands in a backup, every row of it read. Raises WarehouseError when it is damaged, incomplete or none."""
+    from pipeline.on_duckdb import UNREADABLE
+
     if not file.is_file():
         raise ConfigError(f"there is no file {file}", hint="`payback backup` writes one")
     database = open_database(f"duckdb:///{file.resolve()}")
@@ -144,7 +155,7 @@ def verified(file: Path) -> Backup:
                 if _sums(database.blocks(connection, f"SELECT * FROM {table}")) != sums:
                     raise bad
             has_state = bool(connection.execute(text("SELECT COUNT(*) FROM backup_state")).scalar_one())
-    except ProgrammingError as error:  # a column is missing
+    except UNREADABLE as error:  # a column is missing, a byte was changed
         raise bad from error
     except WarehouseError as error:
         if "damaged" in str(error):

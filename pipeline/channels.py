@@ -18,6 +18,7 @@ from connectors.errors import SourceError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.settings import Settings
+from pipeline.strict import MissableSecret
 
 SECONDS = 15.0
 # Square brackets are Bitrix24's markup.
@@ -52,7 +53,7 @@ def recipients(settings: Settings) -> list[Recipient]:
     found = []
     for number, address in enumerate(settings.alerts.to, 1):
         label = _label(number, address)
-        found.append(Recipient(_key(settings, address.reveal()), label, False, _by_apprise(address, label)))
+        found.append(Recipient(_key(settings, address.reveal() or address.name), label, False, _by_apprise(address, label)))
     portal = settings.alerts.bitrix24
     for user in portal.users if portal else ():
         assert portal is not None
@@ -83,7 +84,7 @@ def _key(settings: Settings, address: str) -> str:
     return hmac.new(settings.hash_key.reveal().encode(), address.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _by_apprise(address: Secret, label: str) -> Callable[[Message], None]:
+def _by_apprise(address: MissableSecret, label: str) -> Callable[[Message], None]:
     def send(message: Message) -> None:
         told = _service(address, label)
         if not told.notify(title=message.title, body=message.body, body_format="text"):
@@ -92,8 +93,11 @@ def _by_apprise(address: Secret, label: str) -> Callable[[Message], None]:
     return send
 
 
-def _service(address: Secret, label: str) -> Any:
+def _service(address: MissableSecret, label: str) -> Any:
     """An apprise with that one address. Raises ConfigError when it is none, or would send in the clear."""
+    if not address:
+        hint = f"put {address.name}=... into the .env beside the config folder"
+        raise ConfigError(f"{label}: the variable {address.name} is not set: nobody is told there", hint=hint)
     with warnings.catch_warnings():  # it imports what later versions of Python will not have
         warnings.simplefilter("ignore", DeprecationWarning)
         import apprise

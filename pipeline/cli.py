@@ -3,7 +3,6 @@
 Heavy modules are imported inside the commands that need them, so that `payback --help` answers at once.
 """
 
-import json
 import os
 import signal
 import sys
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connectors.errors import SourceError
-from connectors.secrets import Secret, mask
+from connectors.secrets import Secret, mask, masked_json
 from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
-from pipeline.logs import FORMATS as LOG_FORMATS
-from pipeline.logs import LEVELS, log
+from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
 if TYPE_CHECKING:
@@ -54,6 +52,8 @@ class Invocation:
         settings = load_settings(self.folder, self.environ)
         self.secrets = settings.secrets()
         log.configure(self.log_format, self.log_level, self.secrets)
+        for name in settings.alerts.missing():
+            log.warning("alert_address_missing", variable=name)
         return settings
 
 
@@ -116,7 +116,7 @@ def _show_traceback(invocation: Invocation) -> None:
     help="Folder of the configuration.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--log-format", type=click.Choice(LOG_FORMATS), default="text", show_default=True, help="Of the log on stderr.")
+@click.option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the log on stderr.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Default: info; warning when stderr is a terminal.")
 @click.version_option(package_name="payback")
 @click.pass_obj
@@ -405,4 +405,4 @@ def _show_night(night: "NightReport", is_json: bool, invocation: Invocation) -> 
 
 
 def _print_json(document: object, invocation: Invocation) -> None:
-    click.echo(mask(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str), invocation.secrets))
+    click.echo(masked_json(document, invocation.secrets))

@@ -87,10 +87,12 @@ def prune(invocation: "Invocation", is_sure: bool, is_json: bool) -> None:
         _print_json({"is_done": is_sure, "kept_since": since, "versions": found.versions, "lapsed": lapsed})
         return
     _show_counts("pruned" if is_sure else "would go", "superseded versions", found.versions)
+    if not found.versions:  # then every date can be measured as before
+        return
     click.echo(f"every date since {found.kept_since:%Y-%m-%d %H:%M} UTC can be measured as before; earlier ones no more")
     for one in found.lapsed:
         click.echo(f"  {one.launch}: {one.n} stored snapshots ({one.first} to {one.last}) stay, but cannot be computed again")
-    if not is_sure and found.versions:
+    if not is_sure:
         click.echo("nothing was changed: `payback prune --yes` does it")
 
 

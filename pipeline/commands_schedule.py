@@ -31,22 +31,36 @@ def serve(invocation: "Invocation", host: str, port: int) -> None:
 @click.option(
     "--systemd", "unit", is_flag=False, flag_value="serve", type=click.Choice(UNITS), help="Print a systemd unit; serve if bare."
 )
-@click.option("--cron", "is_cron", is_flag=True, help="Print a crontab for `payback run` without serve.")
+@click.option("--host", help="With --systemd: what the unit hands to `payback serve`.")
+@click.option("--port", type=click.IntRange(1, 65535), help="With --systemd: what the unit hands to `payback serve`.")
+@click.option(
+    "--cron", is_flag=False, flag_value="run", type=click.Choice(("run", "backup")),
+    help="Print a crontab of nights without serve and of backups; of backups alone.",
+)  # fmt: skip
 @click.pass_obj
-def schedule(invocation: "Invocation", is_json: bool, unit: str | None, is_cron: bool) -> None:
+def schedule(
+    invocation: "Invocation", is_json: bool, unit: str | None, host: str | None, port: int | None, cron: str | None
+) -> None:
     """The next runs in local time and UTC, or what starts Payback on a Linux host."""
     from pipeline.schedule import timetable
-    from pipeline.units import cron_line, systemd_unit
+    from pipeline.units import backup_line, cron_lines, systemd_unit
+
+    given = [*(("--host", host) if host else ()), *(("--port", str(port)) if port else ())]
+    if given and unit != "serve":
+        raise click.UsageError("--host and --port belong to `payback serve`: use them with --systemd")
 
     settings = invocation.settings()
     table = timetable(settings)
     if unit is not None:
-        click.echo(systemd_unit(unit, settings, table), nl=False)
+        click.echo(systemd_unit(unit, settings, table, given), nl=False)
         return
-    if is_cron:
+    if cron == "backup":
+        click.echo(backup_line(settings), nl=False)
+        return
+    if cron is not None:
         from tzlocal import get_localzone_name
 
-        click.echo(cron_line(settings, table, get_localzone_name()), nl=False)
+        click.echo(cron_lines(settings, table, get_localzone_name()), nl=False)
         return
     moments = table.after(datetime.now(UTC), N_SHOWN)
     if is_json:

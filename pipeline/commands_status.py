@@ -1,12 +1,11 @@
 """`payback status` and `payback alerts`. Heavy modules are imported inside the commands."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from connectors.secrets import mask
+from connectors.secrets import mask, masked_json
 from pipeline.errors import Exit
 from pipeline.options import json_option
 
@@ -26,10 +25,9 @@ def status(invocation: "Invocation", is_json: bool) -> None:
     following = timetable(settings).after(datetime.now(UTC))
     document = status_document(settings, next_run=following[0] if following else None)
     if is_json:
-        text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
+        click.echo(masked_json(document, invocation.secrets))
     else:
-        text = "\n".join(status_lines(document, settings))
-    click.echo(mask(text, invocation.secrets))
+        click.echo(mask("\n".join(status_lines(document, settings)), invocation.secrets))
     if not document["is_healthy"]:
         invocation.code = Exit.WAREHOUSE if document["warehouse"] else Exit.FINDINGS
 

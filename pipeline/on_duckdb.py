@@ -25,8 +25,6 @@ from pipeline.database import Parameters, plain
 from pipeline.errors import NoWarehouse, WarehouseError
 
 _KEPT = "nothing already stored is lost"
-
-
 _BLOCK = 50_000  # rows
 # Somebody may have opened the old file and not yet asked for its lock when the new one takes its place: it must find it taken.
 _LINGER = 0.2
@@ -174,8 +172,9 @@ class OnDuckDB:
         return found
 
     def blocks(self, connection: Connection, sql: str) -> Iterator[pa.Table]:
-        for block in _raw(connection).sql(sql).to_arrow_reader(_BLOCK):
-            yield pa.table([_text(column) for column in block.columns], names=block.schema.names)
+        with _read_by_arrow():
+            for block in _raw(connection).sql(sql).to_arrow_reader(_BLOCK):
+                yield pa.table([_text(column) for column in block.columns], names=block.schema.names)
 
     def compact(self, tables: Iterable[str]) -> None:
         """DuckDB overwrites nothing: a file keeps the bytes of deleted rows until their blocks are used again. So the tables are
@@ -296,6 +295,8 @@ class OnDuckDB:
         return None
 
 
+UNREADABLE = (duckdb.Error, DBAPIError, pa.ArrowException, ValueError)  # what reading rows of a strange file can end in
+
 # Faults of a query or of our code: their messages quote SQL and values, and must not be searched for words.
 _OURS = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.DataError, duckdb.IntegrityError)
 
@@ -383,7 +384,17 @@ def _text(column: pa.Array) -> pa.Array:
 def _fetched(connection: Connection, sql: str, parameters: Parameters) -> pa.Table:
     compiled = text(sql).compile(dialect=connection.dialect)
     values = [parameters[name] for name in getattr(compiled, "positiontup", None) or ()]
-    return _raw(connection).sql(str(compiled), params=values).to_arrow_table()
+    with _read_by_arrow():
+        return _raw(connection).sql(str(compiled), params=values).to_arrow_table()
+
+
+@contextmanager
+def _read_by_arrow() -> Iterator[None]:
+    """What DuckDB meets half way through a result comes out of Arrow as an error of the operating system."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise duckdb.IOException(str(error)) from error
 
 
 def _raw(connection: Connection) -> duckdb.DuckDBPyConnection:

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote
 
-from connectors.secrets import Secret
+from connectors.secrets import Secret, words_of
 from pipeline.errors import ConfigError
 from pipeline.languages import check_language
-from pipeline.strict import Place, nearest
+from pipeline.strict import MissableSecret, Place, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +25,14 @@ class Alerts:
     A source is stale when nothing was heard of it for `stale_hours`; a night may fail once without anybody being woken for that.
     """
 
-    to: tuple[Secret, ...] = ()
+    to: tuple[MissableSecret, ...] = ()  # an address that is missing must not cost the night
     bitrix24: PortalPeople | None = None
     language: str | None = None  # None: the language of the reports
     stale_hours: float = 36.0
+
+    def missing(self) -> list[str]:
+        """The variables that should hold an address and do not."""
+        return [address.name for address in self.to if not address]
 
     def secrets(self) -> list[Secret]:
         """The addresses and their parts."""
@@ -56,12 +59,19 @@ def check_alerts(alerts: Alerts, sources: dict[str, str], place: Place) -> None:
 
 
 def secret_parts(address: Secret) -> Iterator[Secret]:
-    """An address of a recipient, and the parts of it that other texts may show: a token, a password, a chat."""
+    """An address of a recipient, and the tokens in it that other texts may show (its login is found by `mask` itself)."""
     yield address
-    _, _, rest = address.reveal().partition("://")
+    value = address.reveal()
+    _, _, rest = value.partition("://")
     if token := re.match(r"\d{5,}:[\w-]{20,}", rest):  # a bot's token is one word with a colon in it
         yield Secret(token[0])
-    for part in re.split(r"[/@?&=]|:(?!\d{2,5}(?:/|$))", rest):
-        for shown in {part, unquote(part)}:
-            if len(shown) >= 6:
-                yield Secret(shown)
+    host = re.split(r"[/?#]", rest)[0].rpartition("@")[2]
+    for word in (*words_of(value), *([] if "." in host else [host])):  # many services have a token in the place of a host
+        if _looks_like_a_token(word):
+            yield Secret(word)
+
+
+def _looks_like_a_token(word: str) -> bool:
+    """Neither a name nor a word of ordinary texts."""
+    has_capitals_inside = any(map(str.islower, word)) and any(map(str.isupper, word[1:]))
+    return (len(word) >= 8 and (any(map(str.isdigit, word)) or has_capitals_inside)) or len(word) >= 20

@@ -54,7 +54,8 @@ def look_ahead(settings: Settings) -> Pruning:
             table: int(connection.execute(text(f"SELECT COUNT(*) FROM ({_stale(keys, table)}) AS s"), {"cut": cut}).scalar_one())
             for table, keys in _KEYS.items()
         }
-        return Pruning(cut, {table: n for table, n in versions.items() if n}, _lapsed(connection, settings, cut))
+        going = {table: n for table, n in versions.items() if n}
+        return Pruning(cut, going, _lapsed(connection, settings, cut) if going else ())
 
 
 def prune(settings: Settings) -> Pruning:
@@ -66,7 +67,8 @@ def prune(settings: Settings) -> Pruning:
     with database.writing() as connection:
         lapsed = _lapsed(connection, settings, cut)
         versions = {table: _throw_away(database, connection, table, keys, cut) for table, keys in _KEYS.items()}
-        done = Pruning(cut, {table: n for table, n in versions.items() if n}, lapsed)
+        gone = {table: n for table, n in versions.items() if n}
+        done = Pruning(cut, gone, lapsed if gone else ())
         if done.versions:
             row = {"pruned_at": [utc_now()], "kept_since": [cut], "n_versions": [done.n_versions]}
             database.append(connection, PRUNINGS.name, pa.table(row))

@@ -1,6 +1,5 @@
 """The hops of a run, in order, and nothing else: sync, check, measure, report."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -9,7 +8,7 @@ from typing import Any
 
 from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.errors import OptionError
-from connectors.secrets import mask
+from connectors.secrets import mask_values
 from pipeline import alerts
 from pipeline.changes import changes_since
 from pipeline.document import document, document_bytes, plain_json
@@ -227,7 +226,7 @@ def _hops(
         with book.hop("report", launch.name) as hop:
             night.launches[launch.name] = _attempt(each, launch, book, hop)
     book.outcome = night.outcome
-    book.detail = json.loads(mask(json.dumps(night.as_dict(), default=str), settings.secrets()))
+    book.detail = mask_values(night.as_dict(), settings.secrets())
     return night
 
 

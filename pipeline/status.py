@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.secrets import mask
 from pipeline.alerts import headline, heard, observe
+from pipeline.backups import newest
 from pipeline.channels import recipients
 from pipeline.errors import WarehouseError
 from pipeline.incidents import Incidents
@@ -35,12 +36,14 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
     last = heard(settings, warehouse, runs, fault)
     untold = _untold(settings)
     reasons = [] if fault is not None else unready(runs, last)
+    made_at = newest(settings.home)
     document = {
         "schema_version": 2,
         "at": _stamp(now),
         "is_healthy": not wrong and not reasons and fault is None and not any(one["state"] == "given up" for one in untold),
         "reasons": reasons,
         "next_run": None if next_run is None else _stamp(next_run.astimezone(UTC).replace(tzinfo=None)),
+        "last_backup": _stamp(made_at),
         "sources": [
             {"source": one.name, "kind": one.kind, "last_seen": _stamp(last[one.name]), "hours": _hours(last[one.name], now)}
             for one in settings.sources
@@ -50,7 +53,7 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
         "untold": untold,
         "warehouse": None if fault is None else _fault(fault),
     }
-    return {**document, "is_without_recipients": not settings.alerts.to and settings.alerts.bitrix24 is None}
+    return {**document, "is_without_recipients": not any(settings.alerts.to) and settings.alerts.bitrix24 is None}
 
 
 def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
@@ -75,6 +78,10 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
     for source in document["sources"]:
         told = f"heard {_ago(source['hours'])}" if source["last_seen"] else "never heard"
         lines += _wrapped(f"  {source['source']}: {told}")
+    if document["last_backup"]:
+        made_at = datetime.fromisoformat(document["last_backup"])
+        hours = (datetime.fromisoformat(document["at"]) - made_at).total_seconds() / 3600
+        lines += _wrapped(f"newest backup {_ago(max(0.0, hours))}")
     lines += ["", "runs"]
     for run in document["runs"][:N_SHOWN]:
         lines += _wrapped(f"  {local(run['started_at'])} {run['kind']}: {run['outcome']}{_took(run)}")
@@ -82,7 +89,9 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
             lines += _wrapped(f"    {_hop_line(hop)}", "      ")
     if not document["runs"]:
         lines.append("  none yet")
-    lines += ["", f"next run {local(document['next_run'])}" if document["next_run"] else "next run: as cron says"]
+    lines.append("")
+    if document["next_run"]:  # nothing here knows whether serve, a timer or cron is there
+        lines += _wrapped(f"next run {local(document['next_run'])}, as [schedule] asks: serve, a timer or cron has to run it")
     if document["is_without_recipients"]:
         lines += _wrapped("nobody is told: [alerts] in payback.toml names no recipient")
     return lines

@@ -26,6 +26,16 @@ _DEEPEST_KEY = re.compile(r"(?:[^.,\n]{0,64}\.){50}")  # tomllib takes memory wi
 T = TypeVar("T")
 
 
+class MissableSecret(Secret):
+    """A secret without which the rest goes on: empty when its variable `name` is not set."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, value: str, name: str = "") -> None:
+        super().__init__(value)
+        self.name = name
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """`, did you mean 'x'?` or an empty text."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
@@ -177,8 +187,8 @@ def _first_fit(hints: Sequence[Any], value: object, place: Place, environ: Mappi
 def _scalar(hint: Any, value: object, place: Place, environ: Mapping[str, str]) -> Any:
     if hint is Any:
         return value
-    if hint is Secret:
-        return _secret(value, place, environ)
+    if hint in (Secret, MissableSecret):
+        return _secret(hint, value, place, environ)
     if isinstance(value, int) and abs(value) >= 10**18:
         raise ConfigError(f"{place}: a number of more than 18 digits")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -199,13 +209,16 @@ def _scalar(hint: Any, value: object, place: Place, environ: Mapping[str, str]) 
     raise ConfigError(f"{place}: expected {words.get(hint, getattr(hint, '__name__', hint))}")
 
 
-def _secret(value: object, place: Place, environ: Mapping[str, str]) -> Secret:
+def _secret(hint: Any, value: object, place: Place, environ: Mapping[str, str]) -> Secret:
     if not isinstance(value, str) or not value.startswith("env:"):
+        name = "_".join(["PAYBACK", *re.findall("[A-Z0-9]+", place.path.upper().removeprefix("SOURCES."))])
         raise ConfigError(
             f"{place}: a secret must not stand in this file",
-            hint='write "env:NAME" here and NAME=... into .env (see .env.example)',
+            hint=f'write "env:{name}" here and {name}=... into the .env beside the config folder',
         )
     name = value.removeprefix("env:")
+    if hint is MissableSecret:
+        return MissableSecret(environ.get(name, ""), name)
     if not environ.get(name):
         raise ConfigError(
             f"{place}: the variable {name} is not set", hint=f"put {name}=... into the .env beside the config folder"

@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -10,6 +11,8 @@ from pipeline.schedule import Timetable, cron_weekdays
 from pipeline.settings import Settings
 
 KINDS = ("serve", "run", "timer")
+BACKUP_AT = "15 6 * * *"
+BACKUP_DAYS = 14
 
 _HARDENED = """\
 User=payback
@@ -52,7 +55,7 @@ StartLimitBurst=5
 
 [Service]
 Type=exec
-ExecStart={command} serve
+ExecStart={command} serve{options}
 Restart=on-failure
 RestartSec=30
 # a running sync ends with the page in flight
@@ -93,8 +96,8 @@ WantedBy=timers.target
 """
 
 
-def systemd_unit(kind: str, settings: Settings, table: Timetable) -> str:
-    """The unit of a kind: `serve`, `run` or its `timer`."""
+def systemd_unit(kind: str, settings: Settings, table: Timetable, options: Sequence[str] = ()) -> str:
+    """The unit of a kind: `serve` (with `options` of that command), `run` or its `timer`."""
     home = settings.home
     needed = (home, Path(executable()[0]))
     is_in_home = any(path.is_relative_to(place) for path in needed for place in ("/home", "/root", "/run/user"))
@@ -105,18 +108,16 @@ def systemd_unit(kind: str, settings: Settings, table: Timetable) -> str:
     return form.format(
         name=" ".join(settings.business.name.split()).replace("%", "%%") or "the business",
         command=command,
+        options=f" {_of_command(*options)}" if options else "",
         hardened=hardened,
         out=_of_command(home / "out"),
         calendar=calendar(table) if kind == "timer" else "",
     )
 
 
-def cron_line(settings: Settings, table: Timetable, host_zone: str) -> str:
-    """A crontab that runs the night without `payback serve`, for a host whose clock is that of `host_zone`."""
-    home = settings.home
-    words = [*executable(), "--config", str(settings.folder.resolve()), "run", "--out", str(home / "out")]
-    log = shlex.quote(str(home / "payback.log"))
-    command = f"cd {shlex.quote(str(home))} && {shlex.join(words)} >> {log} 2>&1".replace("%", r"\%")
+def cron_lines(settings: Settings, table: Timetable, host_zone: str) -> str:
+    """A crontab of the user Payback runs as: the night without `payback serve`, and a backup a day, for a host whose clock is
+    that of `host_zone`."""
     lines = []
     if host_zone != table.zone.key:
         lines += [
@@ -124,7 +125,22 @@ def cron_line(settings: Settings, table: Timetable, host_zone: str) -> str:
             "# there use `payback schedule --systemd=timer`, or give the host the zone of the business.",
             f"CRON_TZ={table.zone.key}",
         ]
-    return "\n".join([*lines, f"{' '.join(_fields(table))} {command}"]) + "\n"
+    night = _of_cron(settings, "run", "--out", str(settings.home / "out"))
+    return "\n".join([*lines, f"{' '.join(_fields(table))} {night}"]) + "\n" + backup_line(settings)
+
+
+def backup_line(settings: Settings) -> str:
+    """A line of a crontab: one backup a day, those older than two weeks thrown away once a newer one is there."""
+    old = ["find", str(settings.home / "backups"), "-name", "payback-*.duckdb", "-mtime", f"+{BACKUP_DAYS}", "-delete"]
+    return f"{BACKUP_AT} {_of_cron(settings, 'backup', then=old)}\n"
+
+
+def _of_cron(settings: Settings, *words: str, then: Sequence[str] = ()) -> str:
+    """A command as a crontab holds it. Cron knows neither our folder nor a program in /usr/local/bin, and mails to nobody."""
+    home = shlex.quote(str(settings.home))
+    log = shlex.quote(str(settings.home / "payback.log"))
+    command = f"cd {home} && {shlex.join([*executable(), '--config', str(settings.folder.resolve()), *words])} >> {log} 2>&1"
+    return (command + (f" && {shlex.join(then)}" if then else "")).replace("%", r"\%")
 
 
 def executable() -> list[str]:

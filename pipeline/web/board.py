@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import alerts
+from pipeline.backups import newest
 from pipeline.errors import NoWarehouse, PipelineError, in_words
 from pipeline.logbook import Run, last_runs
 from pipeline.schedule import Nights
@@ -57,6 +58,7 @@ class Standing:
     sources: tuple[SourceLine, ...] = ()
     runs: Sequence[Run] = ()  # newest first
     tallies: tuple[Tally, ...] = ()
+    backed_up_at: datetime | None = None  # the newest backup in the default folder
 
 
 class Board:
@@ -93,7 +95,8 @@ class Board:
             tallies = _tallies(warehouse)
         except (PipelineError, SQLAlchemyError, OSError) as error:
             return Standing(now, _told(in_words(error), problem), False, is_running, next_runs)
-        return Standing(now, _told(*unready(runs, heard), problem), True, is_running, next_runs, sources, runs, tallies)
+        told = _told(*unready(runs, heard), problem)
+        return Standing(now, told, True, is_running, next_runs, sources, runs, tallies, newest(settings.home))
 
 
 def _tallies(warehouse: Warehouse) -> tuple[Tally, ...]:

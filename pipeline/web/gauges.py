@@ -1,4 +1,5 @@
-"""The figures of `/metrics`. All of them stand in the warehouse, so that a restart, or a run started by hand, changes nothing."""
+"""The figures of `/metrics`. Those of runs and sources stand in the warehouse, so that a restart, or a run started by hand,
+changes nothing; the others are this process's, the configuration's or the folder's."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -39,6 +40,9 @@ class Gauges(Collector):
         if standing.next_runs:
             due = standing.next_runs[0].timestamp()
             yield GaugeMetricFamily("payback_next_run_timestamp_seconds", "When the next night is due", value=due)
+        if standing.backed_up_at is not None:
+            age = (standing.at - standing.backed_up_at).total_seconds()
+            yield GaugeMetricFamily("payback_backup_age_seconds", "Age of the newest backup in backups/", value=max(0.0, age))
         if standing.has_warehouse:
             yield from _of_runs(standing)
             yield from _of_sources(standing)

@@ -43,8 +43,9 @@ def serve(load: Callable[[], Settings], host: str, port: int, say: Callable[[str
     current = Current(load)
     settings = current()
     table = timetable(settings)
+    family = _family(host, port)
     password = needed_password(settings, host)
-    listening = listen(host, port)
+    listening = listen(host, port, family)
     stop = threading.Event()
 
     def night() -> None:
@@ -91,13 +92,18 @@ def needed_password(settings: Settings, host: str) -> Secret | None:
     return password
 
 
-def listen(host: str, port: int) -> socket.socket:
+def _family(host: str, port: int) -> socket.AddressFamily:
+    """Whether the host is one of IPv4 or IPv6. Raises ConfigError for a name nobody knows."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (socket.gaierror, UnicodeError):
+        raise ConfigError(f"--host {host} is no address of this machine", hint="127.0.0.1 is this machine alone") from None
+
+
+def listen(host: str, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises ConfigError."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=256)
-    except socket.gaierror:
-        raise ConfigError(f"--host {host} is no address of this machine", hint="127.0.0.1 is this machine alone") from None
     except OSError as error:
         known = {
             errno.EADDRINUSE: (f"port {port} of {host} is taken by another program, or another `payback serve`", _OTHER_PORT),

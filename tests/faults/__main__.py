@@ -162,7 +162,8 @@ def main() -> int:
     for story in stories:
         findings = ", ".join(sorted(story.findings)) or "none"
         print(f"{story}\n   nights with faults: {', '.join(story.outcomes)}; findings: {findings}")
-        print(f"   after them: {story.during or 'nothing differs'}; nights until equal: {story.n_nights}; {story.message}")
+        differs = story.during or "nothing differs"
+        print(f"   right after the faults: {differs}; nights until equal: {story.n_nights}; {story.message}")
     return int(any(story.wrongs for story in stories))
 
 

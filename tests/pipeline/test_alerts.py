@@ -260,6 +260,24 @@ def test_the_command_says_who_was_reached(shop: Shop, box: Letterbox, capsys: py
     assert "hook-of-the-owner" not in printed.err + printed.out
 
 
+def test_an_address_that_is_missing_does_not_cost_the_night(
+    shop: Shop, box: Letterbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = shop.home / "config" / "payback.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('"env:ALERT"', '"env:GONE", "env:ALERT"'), encoding="utf-8")
+    (shop.home / ".env").write_text("GONE=\n", encoding="utf-8")
+    broken(shop)
+    assert len(box.messages()) == 1  # the other one is told
+    said = capsys.readouterr().err
+    assert "warning alert_address_missing variable=GONE" in said
+    assert "the variable GONE is not set" in said
+    (line,) = [line for line in inspect(shop.settings()) if "GONE" in line.text]
+    assert line.severity == "error"
+    assert shop.payback("alerts", "test") == Exit.ACCESS
+    shop.find_exports()
+    assert shop.payback("run", "--out", str(shop.home / "out")) == Exit.OK
+
+
 def test_nobody_to_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = Shop.made(tmp_path / "shop")
     assert shop.payback("alerts", "test") == Exit.CONFIG
@@ -270,7 +288,7 @@ def test_nobody_to_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     ("table", "words"),
     [
         ('to = ["tgram://1:a/2"]', "must not stand in this file"),
-        ('to = ["env:NOWHERE"]', "NOWHERE is not set"),
+        ('to = ["tgram://1:a/2"]', 'write "env:PAYBACK_ALERTS_TO" here and PAYBACK_ALERTS_TO=... into the .env'),
         ("stale_hours = 0", "stale_hours"),
         ('bitrix24 = { source = "crm", users = [1] }', "no source of the kind bitrix24"),
     ],

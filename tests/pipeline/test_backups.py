@@ -141,6 +141,28 @@ def test_a_truncated_backup_and_other_files_are_refused(tmp_path: Path, state: S
     assert rows_of(url) == before
 
 
+def test_a_byte_that_changed_anywhere_in_a_large_backup_is_found(tmp_path: Path, state: State) -> None:
+    """Some of it is read by DuckDB before the first row comes out, the rest while Arrow takes the rows."""
+    url = f"duckdb:///{tmp_path / 'w.duckdb'}"
+    fill(url)
+    with open_database(url).writing() as connection:
+        many = "SELECT * REPLACE (n::TEXT AS lead_id, md5(n::TEXT) AS utm_campaign) FROM leads, range(20000) AS r(n)"
+        connection.execute(text(f"INSERT INTO leads BY NAME SELECT * EXCLUDE (n) FROM ({many} WHERE lead_id = '2' LIMIT 20000)"))
+    file = back_up(url, state, tmp_path / "b.duckdb").file
+    refused = []
+    for at in range(2**18, file.stat().st_size - 2**18, 2**18):  # in every block of DuckDB
+        with file.open("rb+") as changed:
+            byte = os.pread(changed.fileno(), 1, at + 20_000)
+            os.pwrite(changed.fileno(), bytes([byte[0] ^ 4]), at + 20_000)
+            try:
+                assert verified(file).rows["leads"] > 20_000  # a block that is not used
+            except WarehouseError as error:
+                refused.append(str(error))
+            os.pwrite(changed.fileno(), byte, at + 20_000)
+    assert len(refused) >= 4
+    assert set(refused) == {f"{file} is damaged, or no backup of Payback"}
+
+
 def test_a_damaged_warehouse_is_set_aside_for_the_backup(tmp_path: Path, state: State) -> None:
     path = tmp_path / "w.duckdb"
     url = f"duckdb:///{path}"

@@ -76,6 +76,9 @@ def test_dates_after_the_cut_measure_as_before_and_earlier_ones_are_refused(
     assert len(left["leads"]) == len(full["leads"]) - 30
     assert left["snapshots"] == full["snapshots"]
     after = [measured(aged, capsys, at) for at in times[1:]]
+    capsys.readouterr()
+    assert aged.payback("prune") == 0  # nothing is left to prune: nothing changes for any date
+    assert capsys.readouterr().out == "would go: nothing\n"
     for old, new in zip(before[1:], after, strict=True):
         assert {name: new[name] for name in FIGURES} == {name: old[name] for name in FIGURES}
     assert aged.payback("measure", "assistant", "--as-of", times[0].isoformat()) == Exit.NOTHING

@@ -257,7 +257,7 @@ def test_status_is_no_wider_than_a_phone(small_shop: Shop, capsys: pytest.Captur
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "NEEDS ATTENTION"
     assert max(map(len, lines)) <= WIDTH
-    assert any("next run" in line for line in lines)
+    assert any(line.startswith("next run") and "as [schedule]" in line for line in lines)
     assert any("crm: heard just now" in line for line in lines)
 
 

@@ -1,9 +1,7 @@
 """`payback serve` as a process of its own: what it answers, whom it lets in, and how it ends in the middle of a sync."""
 
-import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -270,6 +268,8 @@ def test_wrong_schedule_and_unknown_host_are_said(config: Path, capsys: pytest.C
     assert "[schedule.run]" in refused(config, capsys)
     (config / "payback.toml").write_text('[schedule]\nruns = "03:30"\n', encoding="utf-8")
     assert "did you mean 'run'" in refused(config, capsys)
+    (config / "payback.toml").write_text("", encoding="utf-8")
+    assert "--host nosuchhost.invalid is no address of this machine" in refused(config, capsys, "--host", "nosuchhost.invalid")
 
 
 def test_warehouse_that_is_away_is_a_reason_not_an_end(config: Path) -> None:
@@ -331,64 +331,3 @@ def test_a_phone_shows_the_status_without_scrolling_sideways(tmp_path: Path) -> 
 )  # fmt: skip
 def test_names_of_this_machine(host: str, expected: bool) -> None:
     assert names_this_machine(host) is expected
-
-
-# --- payback schedule ---------------------------------------------------------------------------------------------------
-
-
-def printed(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    assert main(["--config", str(config), "schedule", *options], {}) == Exit.OK
-    return capsys.readouterr().out
-
-
-def test_schedule_prints_the_next_runs_by_both_clocks(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (config / "payback.toml").write_text(
-        '[business]\ntimezone = "Europe/Berlin"\n[schedule]\nrun = "45 4 * * *"\n', encoding="utf-8"
-    )
-    document = json.loads(printed(config, capsys, "--json"))
-    assert document["timezone"] == "Europe/Berlin"
-    for one in document["next"]:
-        assert one["local"][11:16] == "04:45"
-        assert datetime.fromisoformat(one["local"]).astimezone(UTC) == datetime.fromisoformat(one["utc"])
-    lines = printed(config, capsys).splitlines()
-    assert len(lines) == 1 + len(document["next"])
-    assert all(re.search(r"04:45 CES?T   \d{4}-\d\d-\d\d 0[23]:45 UTC$", line) for line in lines[1:])
-
-
-def test_systemd_accepts_the_units(config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Also for a folder with blanks, per cent and dollar signs, and with every kind of schedule that has words there."""
-    odd = tmp_path / "my $business 100%" / "config"
-    odd.mkdir(parents=True)
-    (odd.parent / ".env").write_text("PAYBACK_HASH_KEY=0123456789abcdef0123\n", encoding="utf-8")
-    (odd / "payback.toml").write_text(
-        '[business]\nname = "50 % more\\nUser=root"\n[schedule]\nrun = "*/20 3-5,7 * * sat-mon"\n', encoding="utf-8"
-    )
-    units = tmp_path / "units"
-    units.mkdir()
-    for folder, name in ((config, "plain"), (odd, "odd")):
-        for kind, file in (("serve", f"{name}.service"), ("run", f"{name}-run.service"), ("timer", f"{name}-run.timer")):
-            text = printed(folder, capsys, f"--systemd={kind}")
-            (units / file).write_text(text, encoding="utf-8")
-            assert "\nUser=root" not in text
-    assert "OnCalendar=*-*-* 03:30:00 Europe/Moscow" in (units / "plain-run.timer").read_text(encoding="utf-8")
-    assert "OnCalendar=Sat,Sun,Mon *-*-* 03..05,07:00/20:00" in (units / "odd-run.timer").read_text(encoding="utf-8")
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd is not installed here")
-    files = sorted(str(file) for file in units.iterdir())
-    found = subprocess.run([analyze, "verify", *files], capture_output=True, text=True, timeout=60)
-    assert (found.returncode, found.stdout + found.stderr) == (0, "")
-
-
-def test_cron_line_starts_a_night_from_anywhere(config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    odd = tmp_path / "it's 100%"
-    shutil.copytree(config, odd / "config")
-    shutil.copy(tmp_path / ".env", odd)
-    line = printed(odd / "config", capsys, "--cron").splitlines()[-1]
-    assert line.startswith("30 3 * * * cd ")
-    command = line.removeprefix("30 3 * * * ").replace(r"\%", "%")  # as cron hands it to the shell
-    assert "%" not in line.replace(r"\%", "")
-    environ = {"PATH": os.environ["PATH"], "HOME": "/"}
-    done = subprocess.run(["/bin/sh", "-c", command], cwd="/", env=environ, capture_output=True, text=True, timeout=60)
-    assert done.returncode == Exit.CONFIG
-    assert "no source in" in (odd / "payback.log").read_text(encoding="utf-8")
