@@ -24,6 +24,7 @@ from connectors.secrets import Secret
 from pipeline.errors import ConfigError
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml
+from pipeline.subscribers import Subscriber, check_subscribers
 from pipeline.unattended import Schedule, Serve
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
@@ -157,6 +158,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    deliveries: tuple[Subscriber, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -189,7 +191,8 @@ class Settings:
         found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
         passwords = re.findall(r"(?:://[^:/@]*:(?=[^@]+@)|[?&](?:ssl)?password=)([^@&]+)", self.warehouse_url.reveal())
         served = [self.serve.password] if self.serve.password else []
-        return (*self.alerts.secrets(), *found, *served, self.hash_key, *map(Secret, passwords))
+        sent = [secret for one in self.deliveries for secret in one.secrets()]
+        return (*self.alerts.secrets(), *sent, *found, *served, self.hash_key, *map(Secret, passwords))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -216,7 +219,10 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     document = read_toml(main)
     outline = build(_Outline, document, Place(main), variables)
     _check_business(outline.business, Place(main))
-    check_alerts(outline.alerts, {name: str(table.get("kind")) for name, table in outline.sources.items()}, Place(main, "alerts"))
+    kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
+    check_alerts(outline.alerts, kinds, Place(main, "alerts"))
+    launches = _launches(folder / "launches.toml", set(outline.sources))
+    check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -233,12 +239,13 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         ),
         channels=outline.channels,
         stages=_stages(folder / "stages.toml", set(outline.sources)),
-        launches=_launches(folder / "launches.toml", set(outline.sources)),
+        launches=launches,
         hash_key=Secret(key),
         schedule=outline.schedule,
         serve=outline.serve,
         retention=outline.retention,
         alerts=outline.alerts,
+        deliveries=outline.deliveries,
     )
 
 
@@ -259,6 +266,7 @@ class _Outline:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    deliveries: tuple[Subscriber, ...] = ()
 
 
 def _check_business(business: Business, place: Place) -> None:
