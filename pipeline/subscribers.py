@@ -94,8 +94,8 @@ def check_subscribers(
             raise ConfigError(f"{here}: give either to or bitrix24", hint='for example to = "env:OWNER_TELEGRAM"')
         for launch in one.launches:
             if launch not in launches:
-                known = ", ".join(launches) or "none"
-                raise ConfigError(f"{here.of('launches')}: no launch {launch!r}{nearest(launch, launches)}", hint=f"known: {known}")
+                said = f"{here.of('launches')}: no launch {launch!r}{nearest(launch, launches)}"
+                raise ConfigError(said, hint=f"known: {', '.join(launches) or 'none'}")
         if one.bitrix24 is not None:
             _check_dialog(one.bitrix24, sources, here.of("bitrix24"))
         if one.files and one.way not in TAKES_FILES:

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.logbook import Hop, Run
 
-STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST = KINDS = (
-    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust",
+STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST, DELIVERY, DELIVERY_DOUBT = KINDS = (
+    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust", "delivery", "delivery_doubt",
 )  # fmt: skip
 USUAL = 7  # earlier hops that say what is usual
 # A jump: more rows put aside than twice the usual and ten, or a score ten points below the usual.

@@ -16,7 +16,7 @@ import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from connectors.secrets import Secret
-from pipeline import alerts, lease
+from pipeline import alerts, deliver, lease
 from pipeline.errors import Busy, ConfigError, Exit, PipelineError
 from pipeline.fetch import fetch_pending
 from pipeline.logs import log
@@ -167,7 +167,11 @@ def _add_chores(scheduler: BackgroundScheduler, settings: Settings, warehouse: W
             log.error("events_not_fetched", error=str(error), hint=error.hint)
 
     scheduler.add_job(upgrade)
-    for chore, seconds in ((fetch, FETCH_SECONDS), (partial(alerts.look_after_run, settings), ALERT_SECONDS)):
+    chores = (
+        (fetch, FETCH_SECONDS), (partial(deliver.deliver_due, settings), ALERT_SECONDS),
+        (partial(alerts.look_after_run, settings), ALERT_SECONDS),
+    )  # fmt: skip
+    for chore, seconds in chores:
         scheduler.add_job(chore, "interval", seconds=seconds, max_instances=1, coalesce=True)
 
 
