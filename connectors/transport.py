@@ -137,7 +137,7 @@ class HttpWire:
                 ) from None
             raise self._fault("the encrypted connection broke", Unanswered) from None
         except requests.exceptions.ConnectTimeout:
-            raise self._fault(f"no connection within {CONNECT_TIMEOUT:.0f} s") from None
+            raise self._fault(f"no answer within {timeout:.0f} s") from None
         except requests.exceptions.Timeout:
             raise self._fault(f"no answer within {timeout:.0f} s", Unanswered) from None
         except requests.exceptions.ProxyError:

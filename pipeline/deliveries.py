@@ -105,7 +105,7 @@ class Deliveries:
             self._set(connection, one, "in doubt", now, error)
 
     def failed(self, one: Delivery, error: str, now: datetime, *, pause: float | None = None, is_final: bool = False) -> bool:
-        """It was not taken; whether that was the last try. `pause`: seconds the channel asked for; `is_final`: no later one helps."""
+        """It was not taken; whether that was the last try. `pause`: seconds asked for; `is_final`: no use to repeat."""
         n_tries = one.n_tries + 1
         is_last = is_final or n_tries >= MOST_TRIES
         wait = max(min(LONGEST_PAUSE, timedelta(minutes=4 ** (n_tries - 1))), timedelta(seconds=pause or 0.0))
@@ -128,7 +128,7 @@ class Deliveries:
     def sent_since(self, recipient: str, moment: datetime) -> list[datetime]:
         """When this recipient was sent something since then, ascending."""
         with self._state.reading() as connection:
-            found = _select(connection, "recipient = ? and settled_at >= ? and n_tries > 0", recipient, moment.isoformat())
+            found = _select(connection, "recipient = ? and settled_at > ? and n_tries > 0", recipient, moment.isoformat())
         return sorted(one.settled_at for one in found if one.settled_at is not None)
 
     def newest(self) -> list[Delivery]:
