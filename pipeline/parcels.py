@@ -1,8 +1,10 @@
 """What a subscriber is sent: the text that fits the channel, the files, the mail, the figures for a webhook."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pipeline.couriers import Attachment, Courier, Parcel, bitrix24, telegram, webhook, wecom
@@ -10,7 +12,7 @@ from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
 from pipeline.letters import mail
 from pipeline.reports import render
-from pipeline.reports.mail import mail_of
+from pipeline.reports.mail import MailPage, mail_of
 from pipeline.reports.message import CAPTION, ROBOT, SCREEN, message_of, report_week, subject_of
 from pipeline.reports.words import LANGUAGES, words_of
 from pipeline.settings import Settings
@@ -71,7 +73,7 @@ def parcel_of(
     say, subject = words_of(language).say, subject_of(document, language)
     html, images = "", {}
     if one.way == "mail":
-        drawn = mail_of(document, language, note=say("message.test") if is_test else "", has_files=bool(one.kinds))
+        drawn = _mailed(document_bytes(document), language, say("message.test") if is_test else "", bool(one.kinds))
         html, images = drawn.html, dict(drawn.images)
     payload = payload_of(document, language, identity, is_test=is_test) if one.way == "webhook" else {}
     return Parcel(
@@ -126,4 +128,16 @@ def language_of(one: Subscriber, settings: Settings) -> str:
 
 def _file(document: Mapping[str, Json], kind: str, language: str) -> Attachment:
     name = re.sub(r"[^\w.-]", "_", document["launch"]["name"]).lstrip(".")
-    return Attachment(f"{name}-{document['as_of'][:10]}.{kind}", render(document, kind, language).encode("utf-8"), MEDIA[kind])
+    content = _rendered(document_bytes(document), kind, language)
+    return Attachment(f"{name}-{document['as_of'][:10]}.{kind}", content, MEDIA[kind])
+
+
+# One report goes to several people: a second or two of drawing for each would add up.
+@lru_cache(maxsize=8)
+def _rendered(content: bytes, kind: str, language: str) -> bytes:
+    return render(json.loads(content), kind, language).encode("utf-8")
+
+
+@lru_cache(maxsize=4)
+def _mailed(content: bytes, language: str, note: str, has_files: bool) -> MailPage:
+    return mail_of(json.loads(content), language, note=note, has_files=has_files)
