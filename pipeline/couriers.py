@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from connectors.bitrix24.options import endpoint
 from connectors.contract import Endpoint
@@ -161,7 +161,7 @@ def webhook(one: Subscriber) -> Courier:
     query = {key: value for key, value in address.query.items() if key not in ("verify", "private_network")}
     host = f"[{address.host}]" if ":" in address.host else address.host
     port = f":{address.port}" if address.port else ""
-    login = base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
+    login = base64.b64encode(unquote(f"{address.user}:{address.password}").encode()).decode()
     where = Endpoint(
         Secret(f"http{'' if address.is_plain else 's'}://{host}{port}/"),
         headers={"Authorization": Secret(f"Basic {login}")} if address.user else {},
