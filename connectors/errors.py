@@ -24,6 +24,10 @@ class TemporaryError(SourceError):
     """Try again later: network, overload, a server error that outlived its retries."""
 
 
+class Unanswered(TemporaryError):
+    """The request was sent, or may have been, and no answer came: whether it was carried out nobody knows."""
+
+
 class AccessError(SourceError):
     """A person must act: dead webhook, missing scope, renamed portal, unpaid plan."""
 

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from connectors.connections import Adapter, Cut, is_loopback
 from connectors.contract import Answer, Call, Endpoint
-from connectors.errors import AccessError, OptionError, TemporaryError
+from connectors.errors import AccessError, OptionError, TemporaryError, Unanswered
 from connectors.secrets import mask
 
 CONNECT_TIMEOUT = 10.0
@@ -29,6 +29,7 @@ _BULKY = 8 * 1024 * 1024  # no smaller answer can fill the memory, whatever it h
 _CHUNK = 256 * 1024
 _LONGEST_REST = 600.0  # seconds
 _BROKEN, _MOST_BROKEN = "\ufffd", 3  # what stands for bytes that are no UTF-8, and how many of them are an accident of a field
+_BROKE = "the connection broke"
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -90,27 +91,36 @@ class HttpWire:
 
     def send(self, call: Call, timeout: float) -> Received:
         """What one call was answered within 10 + `timeout` seconds, all in all. Raises TemporaryError for network faults and
-        answers over 64 MB, AccessError when the server's certificate is not valid, OptionError for a private address."""
+        answers over 64 MB, AccessError when the server's certificate is not valid, OptionError for a private address; of the
+        temporary ones Unanswered when the call may have arrived."""
+        if call.verb == "POST":
+            return self.upload(call.method, msgspec.json.encode(dict(call.params)), "application/json", timeout)
+        return self._timed(call.verb, call.method, timeout, params=dict(call.params))
+
+    def upload(
+        self, method: str, body: bytes, content_type: str, timeout: float, *, headers: Mapping[str, str] | None = None
+    ) -> Received:
+        """What a POST of that body was answered; raises as `send` does."""
+        return self._timed("POST", method, timeout, data=body, headers={**(headers or {}), "Content-Type": content_type})
+
+    def _timed(self, verb: str, method: str, timeout: float, **sent: Any) -> Received:
         with Cut(CONNECT_TIMEOUT + timeout) as cut:
             try:
-                received = self._exchange(call, timeout)
+                received = self._exchange(verb, method, timeout, **sent)
             except TemporaryError:
                 if not cut.is_due:
                     raise
         if cut.is_due:  # also when all seemed well: an answer without a length ends where the connection does
-            raise self._fault("the answer came too slowly")
+            raise self._fault("the answer came too slowly", Unanswered)
         return received
 
-    def _exchange(self, call: Call, timeout: float) -> Received:
-        url = f"{self._endpoint.base.reveal()}{call.method}{self._endpoint.suffix}"
-        is_post = call.verb == "POST"
+    def _exchange(self, verb: str, method: str, timeout: float, **sent: Any) -> Received:
+        url = f"{self._endpoint.base.reveal()}{method}{self._endpoint.suffix}"
         try:
             response = self._session.request(
-                call.verb,
+                verb,
                 url,
-                params=None if is_post else dict(call.params),
-                data=msgspec.json.encode(dict(call.params)) if is_post else None,
-                headers={"Content-Type": "application/json"} if is_post else None,
+                **sent,
                 timeout=(CONNECT_TIMEOUT, timeout),
                 allow_redirects=False,  # a POST would become a GET, and the path with the password would go to another host
                 stream=True,
@@ -125,17 +135,20 @@ class HttpWire:
                     f"the certificate of {self.host} is not valid",
                     hint="check the address and this machine's clock; a company proxy's certificate goes into REQUESTS_CA_BUNDLE",
                 ) from None
-            raise self._fault("the encrypted connection broke") from None
-        except requests.exceptions.Timeout:
+            raise self._fault("the encrypted connection broke", Unanswered) from None
+        except requests.exceptions.ConnectTimeout:
             raise self._fault(f"no answer within {timeout:.0f} s") from None
+        except requests.exceptions.Timeout:
+            raise self._fault(f"no answer within {timeout:.0f} s", Unanswered) from None
         except requests.exceptions.ProxyError:
             raise self._fault("the proxy refused the connection") from None
         except requests.exceptions.ConnectionError as error:
-            raise self._fault(_words(error)) from None
+            what = _words(error)
+            raise self._fault(what, Unanswered if what == _BROKE else TemporaryError) from None
         except ReadTimeoutError:
-            raise self._fault(f"no answer within {timeout:.0f} s") from None
+            raise self._fault(f"no answer within {timeout:.0f} s", Unanswered) from None
         except (requests.exceptions.RequestException, HTTPError, OSError):
-            raise self._fault("the connection broke while the answer was read") from None
+            raise self._fault("the connection broke while the answer was read", Unanswered) from None
 
     def close(self) -> None:
         """Give back the sockets."""
@@ -156,8 +169,8 @@ class HttpWire:
             raise self._fault(f"the answer holds more than {MOST_VALUES} values")
         return raw
 
-    def _fault(self, what: str) -> TemporaryError:
-        return TemporaryError(
+    def _fault(self, what: str, kind: type[TemporaryError] = TemporaryError) -> TemporaryError:
+        return kind(
             f"{self.host}: {what}", hint="check the network and that the address opens in a browser, then run again: it resumes"
         )
 
@@ -192,7 +205,7 @@ def _words(error: requests.exceptions.ConnectionError) -> str:
         return "the name is not known (no network, or the address has a typo)"
     if "Connection refused" in text:
         return "the connection was refused"
-    return "the connection broke"
+    return _BROKE
 
 
 def _address(text: str) -> SplitResult:

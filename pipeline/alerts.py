@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from connectors.secrets import mask
 from pipeline import lease, troubles
 from pipeline.channels import Message, Recipient, Undelivered, recipients
+from pipeline.deliver import keys_of
+from pipeline.deliveries import Deliveries, delivery_troubles
 from pipeline.errors import ConfigError, PipelineError, WarehouseError
 from pipeline.incidents import OPENED, Incident, Incidents, Telling
 from pipeline.logbook import Run, last_runs, not_begun
@@ -62,7 +64,15 @@ def observe(settings: Settings) -> tuple[list[Run], list[Trouble], WarehouseErro
         not_begun=not_begun(settings.home),
         damaged=damaged(settings.home),
     )
-    return runs, troubles.detect(scene), fault
+    return runs, [*troubles.detect(scene), *_undelivered(settings)], fault
+
+
+def _undelivered(settings: Settings) -> list[Trouble]:
+    """Weekly reports that did not reach a subscriber, or of which nobody knows."""
+    if not settings.deliveries:
+        return []
+    titles = {launch.name: plain(launch.title) for launch in settings.launches}
+    return delivery_troubles(Deliveries(State(settings.home)).newest(), titles, keys_of(settings), utc_now())
 
 
 def heard(

@@ -19,6 +19,7 @@ import click
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask, masked_json
 from pipeline.commands_care import backup, erase, prune, restore
+from pipeline.commands_deliver import deliver
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
@@ -342,6 +343,7 @@ def holdout(
 
 for command in (backup, restore, prune, erase):
     payback.add_command(command)
+payback.add_command(deliver)
 payback.add_command(serve)
 payback.add_command(status)
 payback.add_command(alerts)

@@ -18,6 +18,7 @@ from pipeline.state import State, set_aside
 
 RUNS = "payback-lease.sqlite3"
 ALERTS = "payback-alerts.sqlite3"
+DELIVERIES = "payback-deliveries.sqlite3"
 # A webhook's events are fetched in seconds: worth waiting for. A night takes longer: whoever comes then is told and comes again.
 WAIT_SECONDS = 120.0
 _NAP = 0.2

@@ -37,7 +37,7 @@ def inspect(settings: Settings) -> list[Line]:
         lines.append(Line("error", "no source is configured: add a [sources.NAME] table to payback.toml"))
     if not settings.launches:
         lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
-    return [*lines, *_alerts(settings), *_rights(settings), *_data(settings)]
+    return [*lines, *_alerts(settings), *_deliveries(settings), *_rights(settings), *_data(settings)]
 
 
 def _alerts(settings: Settings) -> list[Line]:
@@ -45,6 +45,15 @@ def _alerts(settings: Settings) -> list[Line]:
     if not settings.alerts.to and settings.alerts.bitrix24 is None:
         return [Line("info", "nobody is told when something needs a person: docs/alerts.md says how to fill [alerts]")]
     from pipeline.channels import unusable  # apprise takes long to import
+
+    return [Line("error", f"{error} -> {error.hint}") for error in unusable(settings)]
+
+
+def _deliveries(settings: Settings) -> list[Line]:
+    """Whether the addresses of the weekly report can be used; whether it arrives, only `payback deliver --test` can say."""
+    if not settings.deliveries:
+        return [Line("info", "nobody gets the weekly report: docs/deliveries.md says how to fill [[deliveries]]")]
+    from pipeline.parcels import unusable
 
     return [Line("error", f"{error} -> {error.hint}") for error in unusable(settings)]
 

@@ -1,7 +1,7 @@
 """The hops of a run, in order, and nothing else: sync, check, measure, report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.errors import OptionError
 from connectors.secrets import mask_values
-from pipeline import alerts
+from pipeline import alerts, deliver
 from pipeline.changes import changes_since
 from pipeline.document import document, document_bytes, plain_json
 from pipeline.erasure import keep_erased
@@ -33,6 +33,7 @@ class NightReport:
     sources: list[Outcome] = field(default_factory=list)
     launches: dict[str, dict[str, Any]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)  # reports for the terminal
+    deliveries: list[deliver.Outcome] = field(default_factory=list)
 
     @property
     def outcome(self) -> str:
@@ -78,6 +79,7 @@ class NightReport:
             "is_interrupted": self.is_interrupted,
             "sources": sources,
             "launches": self.launches,
+            "deliveries": [asdict(one) for one in self.deliveries],
         }
 
     def lines(self) -> list[str]:
@@ -99,7 +101,7 @@ class NightReport:
                 kept = "new snapshot" if facts["is_new"] else "same as the stored snapshot"
                 lines.append(f"{name}: {facts['verdict']} ({kept})")
                 lines += [f"  wrote {path}" for path in facts["files"]]
-        return lines
+        return [*lines, *(one.line() for one in self.deliveries)]
 
 
 def sync_sources(
@@ -121,15 +123,18 @@ def run_nightly(
 ) -> NightReport:
     """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither.
 
-    Once `stop` says so, the run ends with the page or the measurement in hand, and is stored as failed and interrupted.
+    Once `stop` says so, the run ends with the page or the measurement in hand, and is stored as failed and interrupted. Then
+    the weekly reports that are owed by now are delivered; none of a date in the past.
     """
 
     texts: list[str] = []
+    measured: dict[str, str] = {}
 
     def report(launch: Launch) -> dict[str, Any]:
         if stop is not None and stop():
             raise Interrupted("interrupted, because the program was told to stop", hint="the next run measures it")
         figures, is_new = _measure_and_save(settings, launch, as_of)
+        measured[launch.name] = figures["as_of"]
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
         texts.extend(render(figures, kind, spoken) for kind in kinds if kind == "terminal")
@@ -138,6 +143,10 @@ def run_nightly(
 
     night = _run("night", settings, progress=progress, each=report, stop=stop)
     night.texts = texts
+    if settings.deliveries and as_of is None and not night.is_interrupted:
+        # In `payback serve` its timer tries again; a run that nobody follows waits a moment itself.
+        night.deliveries = deliver.deliver_measured(settings, measured, linger=deliver.LINGER if stop is None else 0.0)
+        alerts.look_after_run(settings)
     return night
 
 

@@ -27,6 +27,7 @@ from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.languages import check_language
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
+from pipeline.subscribers import Subscriber, check_subscribers
 from pipeline.unattended import Schedule, Serve
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
@@ -160,6 +161,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    deliveries: tuple[Subscriber, ...] = ()
     hurdles: tuple[Hurdle, ...] = ()
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
 
@@ -199,7 +201,8 @@ class Settings:
         found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
         passwords = re.findall(r"(?:://[^:/@]*:(?=[^@]+@)|[?&](?:ssl)?password=)([^@&]+)", self.warehouse_url.reveal())
         served = [self.serve.password] if self.serve.password else []
-        return (*self.alerts.secrets(), *found, *served, self.hash_key, *map(Secret, passwords))
+        sent = [secret for one in self.deliveries for secret in one.secrets()]
+        return (*self.alerts.secrets(), *sent, *found, *served, self.hash_key, *map(Secret, passwords))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -227,7 +230,10 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     document = read_toml(main)
     outline = build(_Outline, document, Place(main), variables)
     _check_business(outline.business, Place(main))
-    check_alerts(outline.alerts, {name: str(table.get("kind")) for name, table in outline.sources.items()}, Place(main, "alerts"))
+    kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
+    check_alerts(outline.alerts, kinds, Place(main, "alerts"))
+    launches = _launches(folder / "launches.toml", set(outline.sources))
+    check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -244,7 +250,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         ),
         channels=outline.channels,
         stages=_stages(folder / "stages.toml", set(outline.sources)),
-        launches=_launches(folder / "launches.toml", set(outline.sources)),
+        launches=launches,
         hash_key=Secret(key),
         schedule=outline.schedule,
         serve=outline.serve,
@@ -252,6 +258,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         alerts=outline.alerts,
         hurdles=read_hurdles(folder, variables),
         stamps=before,
+        deliveries=outline.deliveries,
     )
 
 
@@ -272,6 +279,7 @@ class _Outline:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    deliveries: tuple[Subscriber, ...] = ()
 
 
 def _check_business(business: Business, place: Place) -> None:

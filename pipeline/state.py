@@ -44,6 +44,11 @@ SCHEMA: tuple[str, ...] = (
     """create table if not exists inbox_sources (source text primary key, n_waiting integer not null default 0,
        n_events integer not null default 0, heard_at text not null default '', n_failures integer not null default 0,
        not_before text not null default '') without rowid""",
+    # pipeline.deliveries: which report was sent to whom, and since when each recipient is configured
+    """create table if not exists deliveries (launch text not null, week text not null, recipient text not null,
+       name text not null, as_of text not null, planned_at text not null, n_tries integer not null, not_before text not null,
+       state text not null, settled_at text, error text not null, primary key (launch, week, recipient)) without rowid""",
+    "create table if not exists subscribers (recipient text primary key, since text not null) without rowid",
     # pipeline.erasure: who was erased, for the restore of a backup that was made before: keyed hashes and row keys, nothing else
     """create table if not exists erased (source text not null, table_name text not null, entity text not null,
        record_key text not null, erased_at text not null, primary key (source, table_name, entity, record_key)) without rowid""",

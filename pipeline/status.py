@@ -10,6 +10,8 @@ from connectors.secrets import mask
 from pipeline.alerts import headline, heard, observe
 from pipeline.backups import newest
 from pipeline.channels import recipients
+from pipeline.deliver import keys_of
+from pipeline.deliveries import Deliveries
 from pipeline.errors import WarehouseError
 from pipeline.incidents import Incidents
 from pipeline.logbook import Hop, Run
@@ -51,6 +53,7 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
         "runs": [_run_facts(run) for run in runs[:N_RUNS]],
         "incidents": [_incident_facts(settings, trouble) for trouble in wrong],
         "untold": untold,
+        "deliveries": _deliveries(settings),
         "warehouse": None if fault is None else _fault(fault),
     }
     return {**document, "is_without_recipients": not any(settings.alerts.to) and settings.alerts.bitrix24 is None}
@@ -82,6 +85,11 @@ def status_lines(document: Mapping[str, Any], settings: Settings) -> list[str]:
         made_at = datetime.fromisoformat(document["last_backup"])
         hours = (datetime.fromisoformat(document["at"]) - made_at).total_seconds() / 3600
         lines += _wrapped(f"newest backup {_ago(max(0.0, hours))}")
+    if document["deliveries"]:
+        lines += ["", "weekly reports"]
+    for one in document["deliveries"]:
+        lines += _wrapped(f"  {one['launch']} to {one['to']}, week of {one['week']}: {one['state']}{_tries(one)}")
+        lines += _wrapped(f"    {one['error']}", "      ") if one["error"] else []
     lines += ["", "runs"]
     for run in document["runs"][:N_SHOWN]:
         lines += _wrapped(f"  {local(run['started_at'])} {run['kind']}: {run['outcome']}{_took(run)}")
@@ -118,6 +126,30 @@ def _untold(settings: Settings) -> list[dict[str, str]]:
         }
         for telling, state in Incidents(State(settings.home)).untold()
     ]
+
+
+def _deliveries(settings: Settings) -> list[dict[str, Any]]:
+    """The newest weekly report of each launch to each subscriber that is configured now."""
+    people = keys_of(settings)
+    return [
+        {
+            "launch": one.launch,
+            "week": one.week.isoformat(),
+            "to": people[one.recipient].name,
+            "as_of": one.as_of,
+            "state": one.state,
+            "at": _stamp(one.settled_at),
+            "n_tries": one.n_tries,
+            "error": one.error or None,
+        }
+        for one in Deliveries(State(settings.home)).newest()
+        if one.recipient in people
+    ]
+
+
+def _tries(one: Mapping[str, Any]) -> str:
+    is_shown = one["n_tries"] > 1 or (one["state"] == "waiting" and one["n_tries"])
+    return f", tries: {one['n_tries']}" if is_shown else ""
 
 
 def _run_facts(run: Run) -> dict[str, Any]:

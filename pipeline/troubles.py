@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.logbook import Hop, Run
 
-STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST, NOT_BEGUN, DAMAGED = KINDS = (
-    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust", "not_begun", "damaged",
+STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST, NOT_BEGUN, DAMAGED, DELIVERY, DELIVERY_DOUBT = KINDS = (
+    "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust", "not_begun", "damaged", "delivery",
+    "delivery_doubt",
 )  # fmt: skip
 RUNS = ("night", "sync")  # kinds of runs that are subjects
 USUAL = 7  # earlier hops that say what is usual

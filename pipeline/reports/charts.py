@@ -8,9 +8,10 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 from pipeline.reports.ahead import Fan
@@ -57,6 +58,8 @@ _STYLE: Any = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
 }
+# Where `png_of` wants the next drawing written instead of as SVG.
+_PNG: ContextVar[list[bytes] | None] = ContextVar("png", default=None)
 # Placebo launches: quiet ones are small dots; alarms and the launch itself differ in shape and size too.
 QUIET, ALARM, TODAY = ("o", 3.5, "muted"), ("D", 6.5, "minus"), ("s", 9.0, "fact")
 BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
@@ -209,6 +212,24 @@ def waterfall(parts: Sequence[Part], *, width: int, name: str) -> str:
         return _svg(figure, name)
 
 
+def png_of(draw: Callable[[], str]) -> bytes | None:
+    """The drawing that `draw` makes, as PNG on white, twice as fine as a page's pixels: for mail programs, which show no SVG.
+
+    None where the fonts at hand lack a letter of it: boxes in the place of words are no picture.
+    """
+    written: list[bytes] = []
+    token = _PNG.set(written)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=r"Glyph .* missing", category=UserWarning)
+            draw()
+    except UserWarning:
+        return None
+    finally:
+        _PNG.reset(token)
+    return written[0]
+
+
 def on_page(svg: str, label: str, css_class: str) -> str:
     """A drawing for a page: its colours as the page's custom properties, a label for those who cannot see it."""
     for token, colour in COLOURS.items():
@@ -249,6 +270,11 @@ def _drawing(width: int, height: int) -> Iterator[tuple["Figure", "Axes"]]:
 
 def _svg(figure: "Figure", name: str) -> str:
     """The drawing as it can stand inside a page: no header, links, dates or fixed size, ids of its own."""
+    if (written := _PNG.get()) is not None:
+        picture = BytesIO()
+        figure.savefig(picture, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+        written.append(picture.getvalue())
+        return ""
     buffer = StringIO()
     with warnings.catch_warnings():
         # Words of many scripts are drawn by whoever shows the page, with their own fonts; here nothing depends on their width:

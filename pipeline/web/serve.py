@@ -16,7 +16,7 @@ import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from connectors.secrets import Secret
-from pipeline import alerts, lease
+from pipeline import alerts, deliver, lease
 from pipeline.current import Current
 from pipeline.errors import Busy, ConfigError, Exit, PipelineError
 from pipeline.fetch import fetch_pending
@@ -176,11 +176,14 @@ def _add_chores(scheduler: BackgroundScheduler, current: Current, stop: threadin
         except PipelineError as error:
             log.error("events_not_fetched", error=str(error), hint=error.hint)
 
+    def deliver_due() -> None:
+        deliver.deliver_due(current())
+
     def look() -> None:
         alerts.look_after_run(current())
 
     scheduler.add_job(upgrade)
-    for chore, seconds in ((fetch, FETCH_SECONDS), (look, ALERT_SECONDS)):
+    for chore, seconds in ((fetch, FETCH_SECONDS), (deliver_due, ALERT_SECONDS), (look, ALERT_SECONDS)):
         scheduler.add_job(chore, "interval", seconds=seconds, max_instances=1, coalesce=True)
 
 

@@ -1,0 +1,479 @@
+"""Weekly reports really arrive, over real sockets: each launch and week once to each subscriber, whatever dies in between."""
+
+import json
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+import trustme
+
+from connectors.secrets import MASK
+from pipeline import alerts, couriers, deliver
+from pipeline.deliveries import MOST_TRIES, Deliveries
+from pipeline.document import document, document_bytes
+from pipeline.errors import Exit
+from pipeline.measurement import measure
+from pipeline.periods import AsOf
+from pipeline.readiness import inspect
+from pipeline.state import State
+from pipeline.subscribers import WEEKDAYS
+from pipeline.warehouse import Warehouse
+from tests.pipeline.postoffice import ROBOT, TOKEN, PostOffice
+from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.shop_made import Shop
+
+ROOT = Path(__file__).parents[2]
+AS_OF = "2026-08-03"
+HOSTILE = '[URL=https://evil.example]x[/URL] <a href="//evil.example">@all</a> #tag'
+LAUNCHES = "[assistant]\ntitle = {title}\nstarted_on = 2026-05-04\nmargin = 0.5\n"
+TODAY = WEEKDAYS[datetime.now(ZoneInfo("Europe/Moscow")).weekday()]
+PORTAL = '\n[sources.portal]\nkind = "bitrix24"\nwebhook = "env:WEBHOOK"\n'
+ADDRESSES = {
+    "telegram": f"tgram://{TOKEN}/-100123",
+    "wecom": f"wecombot://{ROBOT}",
+    "webhook": "json://127.0.0.1:{port}/hook-of-the-owner?key=hush-hush-7",
+    "bitrix24": "",
+}
+# The report has a way to recognise a repeat there, so a crash costs nothing; elsewhere it leaves a doubt.
+IS_REPEATABLE = {"telegram": False, "wecom": False, "webhook": True, "bitrix24": True}
+
+
+@pytest.fixture(scope="module")
+def warehouse_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """A warehouse with one snapshot of one launch."""
+    folder = tmp_path_factory.mktemp("snapshot")
+    source = Warehouse(f"duckdb:///{shutil.copy(migrated_file, folder / 'source.duckdb')}")
+    source.append(salon(lift=0.5), "crm", "r1")
+    as_of = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), AS_OF)
+    with source.reading(as_of.seen_until) as reading:
+        figures = document(measure(reading, launch(title=HOSTILE), settings(), as_of))
+    file = shutil.copy(migrated_file, folder / "snapshot.duckdb")
+    Warehouse(f"duckdb:///{file}").save_snapshot("assistant", AS_OF, document_bytes(figures))
+    return Path(file)
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostOffice]:
+    found = PostOffice()
+    monkeypatch.setattr(couriers, "TELEGRAM", found.url)
+    monkeypatch.setattr(couriers, "WECOM", f"{found.url}cgi-bin/webhook/")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def made(tmp_path: Path, warehouse_file: Path, office: PostOffice) -> Any:
+    """made(way, more, weekday=today) -> a shop whose report goes that way."""
+
+    def make(way: str = "webhook", more: str = "", *, weekday: str = TODAY) -> Shop:
+        to = 'bitrix24 = { source = "portal", dialog_id = "chat17" }' if way == "bitrix24" else 'to = "env:OWNER"'
+        table = f'\n[[deliveries]]\nname = "owner"\n{to}\nweekday = "{weekday}"\n{more}\n'
+        shop = Shop.made(tmp_path / "shop", more=(PORTAL if way == "bitrix24" else "") + table)
+        (shop.home / "config" / "launches.toml").write_text(LAUNCHES.format(title=json.dumps(HOSTILE)), encoding="utf-8")
+        shutil.copy(warehouse_file, shop.home / "payback.duckdb")
+        shop.environ |= {"OWNER": ADDRESSES[way].format(port=office.port)}
+        shop.environ |= {"WEBHOOK": f"{office.url}rest/1/secretcode/"} if way == "bitrix24" else {}
+        return shop
+
+    return make
+
+
+def sent(shop: Shop) -> list[str]:
+    """Plan and send as the end of a run does; the state of each delivery that was tried."""
+    return [one.state for one in deliver.deliver_measured(shop.settings(), {"assistant": AS_OF}, linger=0.0)]
+
+
+def states(shop: Shop) -> list[str]:
+    return [one.state for one in Deliveries(State(shop.home)).newest()]
+
+
+def said(office: PostOffice) -> list[str]:
+    """The texts that arrived."""
+    found = []
+    for one in office.received:
+        fields = one.fields
+        text = fields["text"]["content"] if isinstance(fields.get("text"), dict) else fields.get("text")
+        found.append(text or fields.get("caption") or fields.get("MESSAGE"))
+    return found
+
+
+@pytest.mark.parametrize("way", sorted(ADDRESSES))
+def test_arrives_once_and_names_stay_text(made: Any, office: PostOffice, way: str) -> None:
+    shop = made(way)
+    assert sent(shop) == ["delivered"]
+    assert sent(shop) == []  # a second run the same day, or a night later
+    (text,) = said(office)
+    assert text.startswith("ROI за неделю 31 (27.07–02.08.2026)")
+    assert "Вывод: Окупается." in text
+    assert "evil.example" not in text  # no messenger sees an address in it
+    assert "evil" in text
+    assert not {"@all", "#tag"} & set(text.replace(">", " ").replace("<", " ").replace("‹", " ").replace("›", " ").split())
+    if way == "bitrix24":
+        assert not set("[]<>") & set(text)
+
+
+def test_telegram_gets_the_report_as_a_file_under_its_caption(made: Any, office: PostOffice) -> None:
+    assert sent(made("telegram", 'language = "en"')) == ["delivered"]
+    (one,) = office.received
+    assert one.path == f"/bot{TOKEN}/sendDocument"
+    assert one.fields["chat_id"] == "-100123"
+    assert one.fields["caption"].startswith("ROI for week 31")
+    assert "parse_mode" not in one.fields
+    name, content = one.files["document"]
+    assert name == "assistant-2026-08-03.html"
+    assert content.lower().startswith(b"<!doctype html>")
+
+
+def test_telegram_gets_files_as_one_album_and_the_text_alone_when_files_are_refused(made: Any, office: PostOffice) -> None:
+    shop = made("telegram", 'files = ["html", "json"]')
+    assert sent(shop) == ["delivered"]
+    (album,) = office.received
+    assert album.path.endswith("/sendMediaGroup")
+    assert sorted(name for name, _ in album.files.values()) == ["assistant-2026-08-03.html", "assistant-2026-08-03.json"]
+    refused = (413, {}, {"ok": False, "description": "Request Entity Too Large"})
+    office.trouble = lambda path, n: refused if "Media" in path else None
+    assert shop.payback("deliver", "assistant", "--to", "owner") == Exit.NOTHING  # the source holds nothing to measure
+    outcomes = deliver.send_test(shop.settings(), snapshot(shop), shop.settings().deliveries)
+    assert [one.state for one in outcomes] == ["sent"]
+    assert office.received[-1].path.endswith("/sendMessage")
+    assert "проверочное" in office.received[-1].fields["text"]
+
+
+def snapshot(shop: Shop) -> dict[str, Any]:
+    stored = Warehouse(shop.settings().warehouse_url.reveal()).snapshot("assistant", AS_OF)
+    assert stored is not None
+    found: dict[str, Any] = json.loads(stored)
+    return found
+
+
+def test_a_webhook_gets_figures_and_which_report_it_is(made: Any, office: PostOffice) -> None:
+    shop = made("webhook")
+    assert sent(shop) == ["delivered"]
+    (one,) = office.received
+    figures = snapshot(shop)
+    assert one.path == "/hook-of-the-owner?key=hush-hush-7"
+    assert one.headers["Idempotency-Key"] == one.fields["id"]
+    assert one.fields["verdict"] == figures["verdict"]
+    assert one.fields["money"]["roi"] == figures["money"]["roi"]
+    assert one.fields["figures"]["leads"]["post"] == figures["metrics"]["leads"]["a_week"]["post"]
+    assert one.fields["week"] == "2026-07-27"
+    assert one.fields["launch"] == {"name": "assistant", "title": HOSTILE}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline import couriers, deliver
+from pipeline.deliveries import Deliveries
+from pipeline.settings import load_settings
+couriers.TELEGRAM, couriers.WECOM = sys.argv[2], sys.argv[2] + "cgi-bin/webhook/"
+Deliveries.delivered = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+deliver.deliver_measured(load_settings(Path(sys.argv[1]) / "config", dict(os.environ)), {"assistant": "2026-08-03"}, linger=0)
+"""
+
+
+@pytest.mark.parametrize("way", sorted(ADDRESSES))
+def test_killed_between_sending_and_recording_it_is_one_delivery(
+    made: Any, office: PostOffice, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = made(way, "files = []" if way == "telegram" else "")  # drawing the file takes two seconds of this process
+    command = [sys.executable, "-c", KILLED, str(shop.home), office.url]
+    done = subprocess.run(command, cwd=ROOT, env=shop.environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(office.received) == 1
+    for _ in range(2):
+        sent(shop)
+    if way == "webhook":  # sent again with the same key: the other side knows it
+        assert len({one.headers["Idempotency-Key"] for one in office.received}) == 1
+        assert len({json.dumps(one.fields) for one in office.received}) == 1
+    else:
+        assert len(office.received) == 1
+    assert states(shop) == ["delivered" if IS_REPEATABLE[way] else "in doubt"]
+    assert "delivery_in_doubt" in capsys.readouterr().err
+    if not IS_REPEATABLE[way]:
+        shop.payback("status")
+        assert "in doubt" in " ".join(capsys.readouterr().out.split())
+
+
+def test_two_processes_at_once_send_once(made: Any, office: PostOffice) -> None:
+    shop = made("wecom")
+    script = KILLED.replace("Deliveries.delivered = lambda *_: os.kill(os.getpid(), signal.SIGKILL)", "")
+    command = [sys.executable, "-c", script, str(shop.home), office.url]
+    running = [subprocess.Popen(command, cwd=ROOT, env=shop.environ, stderr=subprocess.PIPE) for _ in range(2)]
+    threads = [threading.Thread(target=sent, args=(shop,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for process in running:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert len(office.received) == 1
+    assert states(shop) == ["delivered"]
+
+
+def test_an_answer_that_never_came_is_a_doubt_and_told(made: Any, office: PostOffice, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = made("telegram")
+    office.after = lambda path, n: n == 1
+    assert sent(shop) == ["in doubt"]
+    assert sent(shop) == []
+    assert len(office.received) == 1
+    assert shop.payback("status") == Exit.FINDINGS
+    assert "Nobody knows whether" in " ".join(capsys.readouterr().out.split())
+    settings = shop.settings()
+    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=False)
+    assert outcome.state == "in doubt"
+    assert len(office.received) == 1
+    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)  # a person decides
+    assert outcome.state == "delivered"
+    assert len(office.received) == 2
+    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)
+    assert outcome.state == "already delivered"
+    assert len(office.received) == 2
+    shop.payback("status")
+    assert "delivered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("way", "answer"),
+    [
+        ("telegram", (429, {}, {"ok": False, "description": "Too Many Requests", "parameters": {"retry_after": 600}})),
+        ("webhook", (503, {"Retry-After": "600"}, {})),
+        ("webhook", (500, {}, {})),
+        ("wecom", (200, {}, {"errcode": 45009, "errmsg": "api freq out of limit"})),
+        ("bitrix24", (503, {}, {"error": "QUERY_LIMIT_EXCEEDED"})),
+    ],
+)
+def test_tried_again_after_the_time_that_was_asked_for(made: Any, office: PostOffice, way: str, answer: Any) -> None:
+    shop = made(way)
+    office.trouble = lambda path, n: answer if n == 1 else None
+    assert sent(shop) == ["waiting"]
+    assert sent(shop) == []  # not at once
+    (one,) = Deliveries(State(shop.home)).newest()
+    is_long = "600" in json.dumps(answer)
+    assert timedelta(seconds=590 if is_long else 50) < one.not_before - one.planned_at < timedelta(seconds=610 if is_long else 70)
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=610), tick=False):
+        assert sent(shop) == ["delivered"]
+    assert len(office.received) == 1
+
+
+def test_a_run_waits_for_what_may_be_tried_soon(made: Any, office: PostOffice) -> None:
+    shop = made("telegram")
+    office.trouble = lambda path, n: (500, {}, {}) if n == 1 else None
+    slept: list[float] = []
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            clock.shift(seconds)
+
+        deliver.plan(shop.settings(), {"assistant": AS_OF})
+        round_ = deliver._Round(shop.settings(), Deliveries(State(shop.home)), sleep)
+        assert [one.state for one in round_.run(90.0, None)] == ["waiting", "delivered"]
+    assert slept == [pytest.approx(60, abs=1)]
+
+
+def test_gives_up_after_many_tries_and_an_alert_says_so(made: Any, office: PostOffice) -> None:
+    shop = made("webhook", '[alerts]\nto = ["env:OPS"]\nstale_hours = 999\n')
+    shop.environ["OPS"] = f"json://127.0.0.1:{office.port}/ops"
+    office.trouble = lambda path, n: (500, {}, {}) if "hook" in path else None
+    at = datetime.now(UTC)
+    for _ in range(MOST_TRIES):
+        with time_machine.travel(at, tick=False):
+            sent(shop)
+        at += timedelta(hours=6, minutes=1)
+    assert states(shop) == ["given up"]
+    with time_machine.travel(at, tick=False):
+        assert sent(shop) == []
+        alerts.look(shop.settings())
+        alerts.look(shop.settings())
+    told = [one.fields["message"] for one in office.received if one.path == "/ops"]
+    assert [text for text in told if "не доставлен" in text and "payback deliver" in text] != []
+    assert len([text for text in told if "не доставлен" in text]) == 1
+    assert "hush-hush" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("way", "answer"),
+    [
+        ("telegram", (403, {}, {"ok": False, "description": "Forbidden: bot was blocked by the user"})),
+        ("webhook", (307, {"Location": "http://127.0.0.1:1/"}, {})),
+        ("wecom", (200, {}, {"errcode": 93000, "errmsg": "invalid webhook url"})),
+        ("bitrix24", (403, {}, {"error": "ACCESS_ERROR"})),
+    ],
+)
+def test_what_will_never_be_taken_is_not_tried_again(made: Any, office: PostOffice, way: str, answer: Any) -> None:
+    shop = made(way)
+    office.trouble = lambda path, n: answer
+    assert sent(shop) == ["given up"]
+    assert office.n_asked == 1
+    (one,) = Deliveries(State(shop.home)).newest()
+    assert "answered" in one.error
+
+
+def test_on_its_weekday_a_missed_one_is_caught_up_once(made: Any, office: PostOffice) -> None:
+    shop = made("webhook", weekday="monday")
+
+    def night(day: int) -> list[str]:
+        with time_machine.travel(datetime(2026, 11, day, 3, 30, tzinfo=UTC), tick=False):
+            return sent(shop)
+
+    assert night(6) == []  # a Friday: who subscribes then has not missed Monday's
+    assert night(8) == []
+    assert night(9) == ["delivered"]  # Monday
+    assert night(10) == []
+    assert night(15) == []
+    assert night(18) == ["delivered"]  # Monday 16 was missed
+    assert night(19) == []
+    assert night(23) == ["delivered"]
+    assert len({one.fields["id"] for one in office.received}) == len(office.received) == 3
+
+
+def test_a_group_robot_takes_twenty_a_minute(made: Any, office: PostOffice) -> None:
+    shop = made("wecom")
+    names = ["assistant", *(f"launch{n}" for n in range(24))]
+    config = shop.home / "config" / "launches.toml"
+    config.write_text("".join(LAUNCHES.format(title='"T"').replace("assistant", name) for name in names), encoding="utf-8")
+    content = Warehouse(shop.settings().warehouse_url.reveal()).snapshot("assistant", AS_OF)
+    assert content is not None
+    for name in names[1:]:
+        Warehouse(shop.settings().warehouse_url.reveal()).save_snapshot(name, AS_OF, content)
+    slept: list[float] = []
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            clock.shift(seconds)
+            office.received.clear()
+
+        deliver.plan(shop.settings(), dict.fromkeys(names, AS_OF))
+        outcomes = deliver._Round(shop.settings(), Deliveries(State(shop.home)), sleep).run(0.0, None)
+    assert [one.state for one in outcomes] == ["delivered"] * 25
+    assert slept == [pytest.approx(60, abs=1)]
+    assert len(office.received) == 5
+
+
+def test_no_secret_in_any_output(made: Any, office: PostOffice, capsys: pytest.CaptureFixture[str]) -> None:
+    for n, (way, secret) in enumerate((("telegram", TOKEN), ("wecom", ROBOT), ("webhook", "hush-hush-7"))):
+        office.trouble = lambda path, n: (500, {}, {"description": path, "errmsg": path})
+        shop = made(way)
+        sent(shop)
+        shop.payback("status")
+        shop.payback("status", "--json")
+        printed = capsys.readouterr()
+        assert secret not in printed.out + printed.err, way
+        assert secret not in (shop.home / "payback-state.sqlite3").read_bytes().decode("latin-1")
+        assert all(secret not in str(part) for part in (shop.settings(), shop.settings().deliveries))
+        shutil.move(shop.home, shop.home.with_name(f"old{n}"))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('name = "a"\nto = "tgram://1:a/2"', "must not stand in this file"),
+        ('name = "a"', "either to or bitrix24"),
+        ('to = "env:OWNER"', "'name' is missing"),
+        ('name = "a"\nto = "env:OWNER"\nweekdy = "monday"', "did you mean 'weekday'?"),
+        ('name = "a"\nto = "env:OWNER"\nweekday = "mondey"', "did you mean 'monday'?"),
+        ('name = "a"\nto = "env:OWNER"\nlaunches = ["asistant"]', "did you mean 'assistant'?"),
+        ('name = "a"\nto = "env:OWNER"\nfiles = ["html"]', "only Telegram and e-mail take files"),
+        ('name = "a"\nto = "env:OWNER"\n[[deliveries]]\nname = "a"\nto = "env:OTHER"', "two of them are named 'a'"),
+        ('name = "a"\nto = "env:OWNER"\n[[deliveries]]\nname = "b"\nto = "env:OWNER"', "the same address"),
+        ('name = "a"\nbitrix24 = { source = "crn", dialog_id = "1" }', "no source of the kind bitrix24"),
+    ],
+)
+def test_a_wrong_table_is_refused_by_name(tmp_path: Path, table: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Shop.made(tmp_path / "shop", more=f"\n[[deliveries]]\n{table}\n")
+    (shop.home / "config" / "launches.toml").write_text(LAUNCHES.format(title='"T"'), encoding="utf-8")
+    shop.environ |= {"OWNER": "jsons://hooks.example.com/secretpath1", "OTHER": "jsons://hooks.example.com/secretpath2"}
+    assert shop.payback("status") == Exit.CONFIG
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert "secretpath" not in printed
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("json://example.com/hook", "unencrypted"),
+        ("jsons://example.com/hook?verify=no", "verify=no"),
+        ("slack://example/token", "not an address"),
+        ("tgram://123456:short/4711", "bot token"),
+        (f"tgram://{TOKEN}/", "bot token"),
+        ("wecombot://short", "group robot"),
+        ("mailto://me:pass@mail.example.org?to=a@example.org", "unencrypted"),
+        ("mailtos://me:pass@mail.example.org?to=a@example.org,b@example.org&from=a@example.org", "not one mail address"),
+        ("mailtos://me:pass@mail.example.org?from=a@example.org", "not one mail address"),
+        ("jsons://[::1/hook", "not readable"),
+    ],
+)
+def test_addresses_that_cannot_be_used_are_found_by_day_without_being_shown(tmp_path: Path, address: str, words: str) -> None:
+    shop = Shop.made(tmp_path / "shop", more='\n[[deliveries]]\nname = "owner"\nto = "env:OWNER"\n')
+    shop.environ["OWNER"] = address
+    (line,) = [line for line in inspect(shop.settings()) if "deliveries" in line.text]
+    assert line.severity == "error"
+    assert words in line.text
+    assert address.partition("://")[2][:12] not in line.text
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(made: Any) -> None:
+    other = PostOffice()
+    try:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+        other._server.socket = tls.wrap_socket(other._server.socket, server_side=True)
+        shop = made("webhook")
+        shop.environ["OWNER"] = f"jsons://127.0.0.1:{other.port}/hook"
+        assert sent(shop) == ["waiting"]
+        (one,) = Deliveries(State(shop.home)).newest()
+        assert "certificate" in one.error
+        assert other.received == []
+    finally:
+        other.close()
+
+
+def test_a_run_delivers_after_measuring_and_says_so(
+    tmp_path: Path, office: PostOffice, capsys: pytest.CaptureFixture[str], migrated_file: Path
+) -> None:
+    rows = "".join(
+        f"{n};{day:%d.%m.%Y} 12:30:00;{'Визит' if n % 3 else 'Новая'}\n"
+        for n, day in enumerate(date.today() - timedelta(days=300 - k // 4) for k in range(1200))
+    )
+    table = f'\n[[deliveries]]\nname = "owner"\nto = "env:OWNER"\nweekday = "{TODAY}"\n'
+    shop = Shop.made(tmp_path / "shop", more=table)
+    (shop.exports / "leads.csv").write_text("ID;Дата создания;Стадия\n" + rows, encoding="utf-8")
+    launched = f"[assistant]\ntitle = 'AI'\nstarted_on = {date.today() - timedelta(days=100)}\nmargin = 0.5\n"
+    (shop.home / "config" / "launches.toml").write_text(launched, encoding="utf-8")
+    shutil.copy(migrated_file, shop.home / "payback.duckdb")
+    shop.environ["OWNER"] = f"json://127.0.0.1:{office.port}/hook-of-the-owner"
+    out = str(tmp_path / "out")
+    yesterday = (date.today() - timedelta(days=1)).isoformat()
+    assert shop.payback("run", "--out", out, "--as-of", yesterday) in (Exit.OK, Exit.PARTIAL, Exit.NOTHING)
+    assert office.received == []  # a report of the past is nobody's weekly one
+    capsys.readouterr()
+    assert shop.payback("run", "--out", out) == Exit.OK
+    assert "assistant -> owner: delivered" in capsys.readouterr().out
+    assert shop.payback("run", "--out", out) == Exit.OK
+    assert "delivered" not in capsys.readouterr().out
+    assert len(office.received) == 1
+    assert shop.payback("deliver", "assistant", "--dry-run") == Exit.OK
+    printed = capsys.readouterr().out
+    assert "nothing was sent" in printed
+    assert "Вывод:" in printed
+    assert shop.payback("deliver", "assistant", "--to", "ownr") == Exit.CONFIG
+    assert "did you mean 'owner'?" in capsys.readouterr().err
+    assert len(office.received) == 1
+    assert shop.payback("deliver", "assistant", "--test") == Exit.OK
+    assert office.received[-1].fields["kind"] == "test"
+    assert "проверочное" in office.received[-1].fields["text"]
+    assert MASK not in office.received[-1].fields["text"]
