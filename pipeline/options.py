@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-FORMATS = ("html", "terminal", "json")
+FORMATS = ("html", "terminal", "json", "xlsx", "pdf")
 
 
 class _AsOf(click.ParamType[Any]):
