@@ -1,7 +1,7 @@
 """The ROI sheet: the money of the report as live formulas over a few yellow cells.
 
 What is exact. Incremental revenue is a set of draws; a margin, the size of all payments and constant costs shift and stretch
-every draw alike, so the ends of the interval move as the formulas say, and with the first inputs all results are those of the report.
+every draw alike, so the ends of the interval move as the formulas say, and with the first inputs all results are the report's.
 Held fixed: leads, rates, the relative change of the average check, the length of the period. Payback is an order statistic of
 the draws, so it is read at the revenue of its own draw.
 
