@@ -2,6 +2,7 @@
 
 import copy
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -98,11 +99,8 @@ def test_the_drawings_have_their_colours(attacked):
     assert blue_over_red.sum() > 200
 
 
-def test_the_same_document_gives_the_same_bytes_on_another_day(attacked, tmp_path):
-    """In a process of its own: the engine names its fonts by counting."""
-    from pipeline.document import document_bytes
-
-    (tmp_path / "d.json").write_bytes(document_bytes(attacked[0]))
+def test_the_same_document_gives_the_same_bytes_in_another_process(attacked, tmp_path):
+    (tmp_path / "d.json").write_text(json.dumps(attacked[0]), encoding="ascii")
     code = ("import json, sys, pathlib; from pipeline.reports import render\n"
             "folder = pathlib.Path(sys.argv[1])\n"
             "(folder / 'd.pdf').write_bytes(render(json.loads((folder / 'd.json').read_bytes()), 'pdf', 'ru'))")  # fmt: skip

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 import shutil
 import subprocess
 import zipfile
@@ -67,13 +68,15 @@ def money_of(document):
     return found
 
 
-def assert_same(results, document, name):
+def assert_same(results, document, name, *, payback=1e-7):
+    """`payback`: its relative error, larger where the report had none and its draw is therefore not known."""
     for line, wanted in money_of(document).items():
         for got, stated in zip(results[line], wanted, strict=True):
             if stated is not None:
                 # A difference of two figures of ten digits has fewer of its own.
                 size = abs(document["money"]["cost"] or 0.0) if line in ("net", "npv") else 0.0
-                assert got == pytest.approx(stated, rel=1e-7, abs=1e-7 * size), (name, line)
+                rel = payback if line == "payback" else 1e-7
+                assert got == pytest.approx(stated, rel=rel, abs=1e-7 * size), (name, line)
             elif line == "payback":
                 assert isinstance(got, str), (name, line)
 
@@ -132,7 +135,7 @@ def test_in_every_language_the_results_are_the_same(documents, recalculated):
     ],
 )
 def test_other_inputs_give_what_a_new_measurement_gives(measured, recalculated, name, fields):
-    assert_same(results_of(recalculated[name]), measured(**fields), name)
+    assert_same(results_of(recalculated[name]), measured(**fields), name, payback=1e-3 if name.startswith("given") else 1e-7)
 
 
 def test_a_higher_check_stretches_the_revenue_and_nothing_else(documents, recalculated):
@@ -158,14 +161,21 @@ def test_without_margin_or_costs_there_is_no_roi(written):
     assert "no effect is claimed" in reason
 
 
+def parts_of(content):
+    """name -> text of every part of the file."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
+
+
 def test_only_our_own_formulas_and_no_link(documents, written):
     for name in documents:
-        content = written(name)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            assert not [part for part in archive.namelist() if "external" in part.lower() or "vba" in part.lower()]
-            assert b"hyperlink" not in b"".join(archive.read(part) for part in archive.namelist() if "sheet" in part).lower()
-        formulas = [cell.value for sheet in opened(content) for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
-        assert all(str(formula).startswith(("=IFERROR(", "=SUM(")) for formula in formulas), name
+        parts = parts_of(written(name, "ru"))
+        assert not [part for part in parts if "external" in part.lower() or "vba" in part.lower()]
+        sheets = [text for part, text in parts.items() if part.startswith("xl/worksheets/")]
+        assert len(sheets) >= 7
+        assert not [text for text in sheets if "hyperlink" in text.lower()]
+        formulas = [formula for text in sheets for formula in re.findall("<f>(.*?)</f>", text)]
+        assert [formula for formula in formulas if not formula.startswith(("IFERROR(", "SUM("))] == [], name
 
 
 def test_hostile_texts_stay_texts(paying):
@@ -187,10 +197,12 @@ def test_hostile_texts_stay_texts(paying):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_situation_has_a_workbook(documents, written, language):
     for name in documents if language == "ru" else ("paying", "withheld", "evidence"):
-        workbook = opened(written(name, language))
-        assert len(workbook.sheetnames) == 7
-        texts = [str(cell.value) for sheet in workbook for row in sheet.iter_rows() for cell in row if cell.data_type == "s"]
+        parts = parts_of(written(name, language))
+        assert len([part for part in parts if part.startswith("xl/worksheets/sheet")]) == 7
+        texts = re.findall("<t[^>]*>(.*?)</t>", parts["xl/sharedStrings.xml"])
+        assert len(texts) > 60
         assert not [text for text in texts if text in ("None", "nan", "inf")], name
+        assert not re.search(r"\{\w+\}", " ".join(texts).replace("{0}{boom}", "")), name
 
 
 def test_the_same_document_gives_the_same_bytes_next_year(paying, written):
