@@ -1,5 +1,6 @@
 """The page on paper: the same HTML, A4, as PDF by WeasyPrint, an optional extra. Nothing is fetched while it is drawn."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ def _weasyprint() -> Any:
             "the PDF needs the library Pango, which is not installed",
             hint="apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or use --format html and print it",
         ) from None
+    # A thousand lines a page about rules for screens; they could quote an address out of a CRM too.
+    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
     return weasyprint
 
 
