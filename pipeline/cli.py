@@ -232,7 +232,7 @@ def measure(
 
         click.echo(explain(document, language or settings.business.language), nl=False)
         return
-    click.echo(render(document, "json" if is_json else "terminal", language or settings.business.language), nl=False)
+    click.echo(render(document, "json" if is_json else "terminal", language or settings.business.language).decode(), nl=False)
 
 
 @payback.command()
@@ -254,7 +254,7 @@ def report(
     document = measure_launch(settings, settings.launch(launch), as_of)
     for kind in kinds:
         if kind == "terminal":
-            click.echo(render(document, kind, language or settings.business.language), nl=False)
+            click.echo(render(document, kind, language or settings.business.language).decode(), nl=False)
         else:
             click.echo(f"wrote {write(document, kind, language or settings.business.language, out)}")
 

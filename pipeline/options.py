@@ -7,7 +7,7 @@ import click
 
 from pipeline.languages import LANGUAGES
 
-FORMATS = ("html", "terminal", "json")
+FORMATS = ("html", "terminal", "json", "xlsx", "pdf")
 
 
 class _AsOf(click.ParamType[Any]):

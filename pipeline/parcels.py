@@ -135,7 +135,7 @@ def _file(document: Mapping[str, Json], kind: str, language: str) -> Attachment:
 # One report goes to several people: a second or two of drawing for each would add up.
 @lru_cache(maxsize=8)
 def _rendered(content: bytes, kind: str, language: str) -> bytes:
-    return render(json.loads(content), kind, language).encode("utf-8")
+    return render(json.loads(content), kind, language)
 
 
 @lru_cache(maxsize=4)

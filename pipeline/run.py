@@ -137,7 +137,7 @@ def run_nightly(
         measured[launch.name] = figures["as_of"]
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
-        texts.extend(render(figures, kind, spoken) for kind in kinds if kind == "terminal")
+        texts.extend(render(figures, kind, spoken).decode() for kind in kinds if kind == "terminal")
         paths = [str(path) for path in files]
         return {"verdict": figures["verdict"]["code"], "trust": figures["trust"]["score"], "is_new": is_new, "files": paths}
 

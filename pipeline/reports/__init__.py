@@ -11,22 +11,28 @@ from typing import Any
 from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
 from pipeline.reports.html import render_html
+from pipeline.reports.pdf import render_pdf
 from pipeline.reports.terminal import render_terminal
+from pipeline.reports.workbook import render_workbook
 
-Writer = Callable[[Mapping[str, Any], str], str]
+Writer = Callable[[Mapping[str, Any], str], str | bytes]
 
 
-def render_json(document: Mapping[str, Any], language: str) -> str:
+def render_json(document: Mapping[str, Any], language: str) -> bytes:
     """The document itself, canonical; the same in every language."""
-    return document_bytes(document).decode("utf-8")
+    return document_bytes(document)
 
 
-WRITERS: dict[str, Writer] = {"html": render_html, "terminal": render_terminal, "json": render_json}
+WRITERS: dict[str, Writer] = {
+    "html": render_html, "terminal": render_terminal, "json": render_json, "xlsx": render_workbook, "pdf": render_pdf,
+}  # fmt: skip
 
 
-def render(document: Mapping[str, Any], kind: str, language: str) -> str:
-    """The document as text of a kind. Raises KeyError for an unknown kind or language."""
-    return WRITERS[kind](document, language)
+def render(document: Mapping[str, Any], kind: str, language: str) -> bytes:
+    """The document as a file of a kind; texts are UTF-8. Raises KeyError for an unknown kind or language, ConfigError for a PDF
+    without its engine."""
+    written = WRITERS[kind](document, language)
+    return written if isinstance(written, bytes) else written.encode("utf-8")
 
 
 def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -> Path:
@@ -36,11 +42,11 @@ def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -
     """
     name = re.sub(r"[^\w.-]", "_", document["launch"]["name"]).lstrip(".")  # a name in a config file is no path
     path = folder / f"{name}.{kind}"
-    text = render(document, kind, language)
+    content = render(document, kind, language)
     half = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(text.encode("utf-8"))
+        half.write_bytes(content)
         half.replace(path)
     except OSError as error:
         with suppress(OSError):

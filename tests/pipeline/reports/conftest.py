@@ -103,8 +103,8 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
 
 @pytest.fixture(scope="session")
 def rendered(documents: dict[str, Document]) -> Callable[[str, str, str], str]:
-    """rendered(name, kind, language): each report is made once."""
-    return cache(lambda name, kind, language: render(documents[name], kind, language))
+    """rendered(name, kind, language): each report that is a text is made once."""
+    return cache(lambda name, kind, language: render(documents[name], kind, language).decode())
 
 
 def with_verdict(document: Document, code: str) -> Document:

@@ -133,7 +133,7 @@ def test_without_any_claim_all_guards_stand_with_the_verdict(documents):
     document |= {"claims": {}, "claim": "none", "money": None, "contributions": []}
     document["probability"] = {"roi_positive": None, "payback_within_12_months": None}
     document["verdict"] = {"code": "not_enough_data", "reason": {"code": "no_claim", "figures": {}}}
-    tree = parser.document_fromstring(render(document, "html", "ru"))
+    tree = parser.document_fromstring(render(document, "html", "ru").decode())
     assert len(tree.xpath("//section[1]//ul[@class='guards']/li")) == len(made.GUARDS)
 
 
@@ -347,7 +347,7 @@ def test_a_placebo_panel_of_one_week_or_without_the_launch_is_drawn(documents):
     panel = evidence.placebo(numbers, document)
     assert panel.today is None
     assert "pretended on 1 earlier Monday, over 8 weeks:" in panel.told
-    assert "this launch" not in text_of(render(document, "html", "en"))
+    assert "this launch" not in text_of(render(document, "html", "en").decode())
 
 
 def test_variations_that_turn_the_answer_are_counted(documents):
@@ -387,7 +387,7 @@ def test_hostile_names_of_the_evidence_are_harmless(documents, rendered):
     document["control_candidates"] = [{**made.CANDIDATES[0], "key": bad}]
     document["sensitivity"][-2]["figures"] = {"channel": bad}
     for language in LANGUAGES:
-        page = render(document, "html", language)
+        page = render(document, "html", language).decode()
         assert "<script" not in page
         assert "\u202e" not in page
         assert "".join(parser.document_fromstring(page).itertext()).count("<script>alert(1)</script>{0}") >= 4
@@ -404,7 +404,7 @@ def test_a_guard_that_withholds_everything_is_no_shortage_of_data(documents):
     assert page.verdict.reason == "Neither estimate can carry a verdict: the reservations say why."
     assert {tile.notes for tile in page.tiles[4:]} == {("no effect is claimed, see the reservations",)}
     assert guard_text(numbers_of("en", "RUB"), overlap) in page.method
-    seen = text_of(render(document, "html", "en"))
+    seen = text_of(render(document, "html", "en").decode())
     assert "no effect is claimed" in seen
     assert "too few weeks" not in seen
 

@@ -112,4 +112,4 @@ def test_sources_were_heard_on_the_clock_of_the_business(paying):
     document["timezone"] = "Asia/Yekaterinburg"
     document["provenance"]["sources"][0]["last_seen_at"] = "2026-07-31T22:02:09.127797"
     assert page_of(document, "ru").sources.rows[0][-1] == "01.08.2026, 03:02"
-    assert "UTC" not in text_of(render(document, "html", "ru"))
+    assert "UTC" not in text_of(render(document, "html", "ru").decode())

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.xdist_group("reports"), pytest.mark.parametrize("langu
 
 def both(document, language):
     """What is read of a document on the page and in the terminal."""
-    return text_of(render(document, "html", language)), spaced(ANSI.sub("", render(document, "terminal", language)))
+    return text_of(render(document, "html", language).decode()), spaced(ANSI.sub("", render(document, "terminal", language).decode()))
 
 
 @pytest.mark.parametrize("code", RULES)

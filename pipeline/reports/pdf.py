@@ -1,0 +1,65 @@
+"""The page on paper: the same HTML, A4, as PDF by WeasyPrint, an optional extra. Nothing is fetched while it is drawn."""
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.errors import ConfigError
+from pipeline.reports.html import render_html
+
+FOLDER = Path(__file__).parent
+_TOKEN = re.compile(r"--([a-z-]+):\s*(#[0-9a-f]{3,6});")
+_DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
+
+
+def render_pdf(document: Mapping[str, Any], language: str) -> bytes:
+    """The document as PDF: the same document and the same fonts, the same bytes.
+
+    Raises ConfigError when WeasyPrint or one of its libraries is missing.
+    """
+    weasyprint = _weasyprint()
+    page = _coloured(render_html(document, language))
+    facts = f'<meta name="dcterms.created" content="{document["as_of"][:10]}"><meta name="author" content="Payback">'
+    page = page.replace("<head>", f"<head>{facts}", 1)
+    # Behind the page's own rules: a style sheet handed over would stand before them and lose.
+    page = page.replace("</style>", f"{(FOLDER / 'paper.css').read_text(encoding='utf-8')}</style>", 1)
+    drawn = weasyprint.HTML(string=page, url_fetcher=_refuse)
+    found: bytes = drawn.write_pdf(pdf_tags=True)  # tagged: a screen reader finds its way
+    return found
+
+
+def _weasyprint() -> Any:
+    """The engine; imported late, because it is optional and loads Pango."""
+    try:
+        import weasyprint
+    except ImportError:
+        raise ConfigError(
+            "the PDF needs WeasyPrint, which is not installed",
+            hint="pip install 'payback[pdf]', or use --format html and print it",
+        ) from None
+    except OSError:
+        raise ConfigError(
+            "the PDF needs the library Pango, which is not installed",
+            hint="apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or use --format html and print it",
+        ) from None
+    # A thousand lines a page about rules for screens; they could quote an address out of a CRM too.
+    logging.getLogger("weasyprint").setLevel(logging.CRITICAL)
+    return weasyprint
+
+
+def _refuse(url: str, *rest: Any, **more: Any) -> NoReturn:
+    """The page holds everything it needs; whatever else asks for an address came with a text."""
+    raise ValueError("a report fetches nothing")
+
+
+def _coloured(page: str) -> str:
+    """The page with the light colours written into its drawings: there WeasyPrint knows no variables."""
+    head = page[: page.index("@media")]
+    colours = dict(_TOKEN.findall(head))
+
+    def coloured(drawing: re.Match[str]) -> str:
+        return re.sub(r"var\(--([a-z-]+)\)", lambda token: colours.get(token[1], "#000"), drawing[0])
+
+    return _DRAWING.sub(coloured, page)
