@@ -73,7 +73,7 @@ def test_a_sheet_of_paper_holds_the_page(rendered, name, language, tmp_path):
     """The print style as it is laid out on the 186 mm between the margins of A4."""
     page = rendered(name, "html", language).replace("@media print", "@media all")
     title, log = open_page(page, tmp_path, A4_WIDTH)
-    assert title == f"width={A4_WIDTH} wide= charts=3 cut=0 blank=0"
+    assert title == f"width={A4_WIDTH} wide= charts=4 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.xdist_group("reports"), pytest.mark.parametrize("langu
 
 def both(document, language):
     """What is read of a document on the page and in the terminal."""
-    return text_of(render(document, "html", language).decode()), spaced(ANSI.sub("", render(document, "terminal", language).decode()))
+    page, console = (render(document, kind, language).decode() for kind in ("html", "terminal"))
+    return text_of(page), spaced(ANSI.sub("", console))
 
 
 @pytest.mark.parametrize("code", RULES)
