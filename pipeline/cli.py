@@ -19,6 +19,7 @@ import click
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask
 from pipeline.commands_care import backup, erase, prune, restore
+from pipeline.commands_dashboard import password
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
 from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
@@ -332,12 +333,8 @@ def holdout(
         click.echo(line)
 
 
-for command in (backup, restore, prune, erase):
+for command in (backup, restore, prune, erase, serve, password, status, alerts, schedule):
     payback.add_command(command)
-payback.add_command(serve)
-payback.add_command(status)
-payback.add_command(alerts)
-payback.add_command(schedule)
 
 
 def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:

@@ -25,6 +25,7 @@ from pipeline.errors import ConfigError
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml
 from pipeline.unattended import Schedule, Serve
+from pipeline.users import Dashboard, check_dashboard
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
 NO_MILESTONE = "none"
@@ -157,6 +158,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    dashboard: Dashboard = field(default_factory=Dashboard)
 
     @property
     def home(self) -> Path:
@@ -189,7 +191,8 @@ class Settings:
         found = [value for source in self.sources for value in _slots(source.options) if isinstance(value, Secret)]
         passwords = re.findall(r"(?:://[^:/@]*:(?=[^@]+@)|[?&](?:ssl)?password=)([^@&]+)", self.warehouse_url.reveal())
         served = [self.serve.password] if self.serve.password else []
-        return (*self.alerts.secrets(), *found, *served, self.hash_key, *map(Secret, passwords))
+        hashes = [user.password_hash for user in self.dashboard.users]
+        return (*self.alerts.secrets(), *found, *served, *hashes, self.hash_key, *map(Secret, passwords))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -217,6 +220,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     outline = build(_Outline, document, Place(main), variables)
     _check_business(outline.business, Place(main))
     check_alerts(outline.alerts, {name: str(table.get("kind")) for name, table in outline.sources.items()}, Place(main, "alerts"))
+    check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -239,6 +243,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         serve=outline.serve,
         retention=outline.retention,
         alerts=outline.alerts,
+        dashboard=outline.dashboard,
     )
 
 
@@ -259,6 +264,7 @@ class _Outline:
     serve: Serve = field(default_factory=Serve)
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
+    dashboard: Dashboard = field(default_factory=Dashboard)
 
 
 def _check_business(business: Business, place: Place) -> None:

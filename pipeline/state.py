@@ -37,6 +37,9 @@ SCHEMA: tuple[str, ...] = (
     """create table if not exists inbox_sources (source text primary key, n_waiting integer not null default 0,
        n_events integer not null default 0, heard_at text not null default '', n_failures integer not null default 0,
        not_before text not null default '') without rowid""",
+    # pipeline.web.sessions: who is signed in to the dashboard; the digest of the session's id, never the id
+    """create table if not exists sessions (digest text primary key, user text not null, credential text not null,
+       began_at text not null, seen_at text not null) without rowid""",
     # pipeline.erasure: who was erased, for the restore of a backup that was made before: keyed hashes and row keys, nothing else
     """create table if not exists erased (source text not null, table_name text not null, entity text not null,
        record_key text not null, erased_at text not null, primary key (source, table_name, entity, record_key)) without rowid""",
