@@ -39,6 +39,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Unclosed:
+    """Visits that nobody closed: whose (`key` of the employee, `title` where the source tells it), how many, some ids."""
+
+    key: str
+    title: str
+    n: int
+    ids: str
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
     """Of one document. Money in its currency; `roi` and `effect` are shares; `payback` months; `profit` and `cost` a month,
     `net` and `total_cost` over the window."""
@@ -62,7 +72,7 @@ class Digest:
     n_leads: float | None
     horizon_days: float | None
     findings: tuple[Found, ...]
-    unclosed: tuple[tuple[str, int, str], ...]  # manager, visits that nobody closed, some of their ids
+    unclosed: tuple[Unclosed, ...]
     changes: Mapping[str, Json]
     config_hash: str
     code_version: str
@@ -162,13 +172,13 @@ def in_series(digest: Digest, series: str) -> Range | None:
     return found if found is not None and found.estimate is not None else None
 
 
-def _unclosed(found: Json) -> Iterator[tuple[str, int, str]]:
+def _unclosed(found: Json) -> Iterator[Unclosed]:
     """Visits that nobody closed, by manager, as far as the document has them."""
     for row in _rows(found):
         n, examples = number(row.get("n")), row.get("examples")
         ids = [plain(one) for one in examples[:N_EXAMPLES]] if isinstance(examples, list) else []
         if n:
-            yield plain(row.get("title") or row.get("key") or ""), round(n), ", ".join(ids)
+            yield Unclosed(str(row.get("key") or ""), plain(row["title"]) if row.get("title") else "", round(n), ", ".join(ids))
 
 
 def _range(found: Json) -> Range | None:

@@ -106,9 +106,14 @@ def draw(weeks: Sequence[Week], series: str, numbers: Numbers, *, size: tuple[in
     return Drawing(
         name=name, width=width, height=height, line=" ".join(f"{mark.x},{mark.y}" for mark in marks),
         band=" ".join(over + under) if len(banded) > 1 else "", zero=y(0.0) if low < 0 < high else None, marks=tuple(marks),
-        levels=tuple((y(level), value(numbers, series, level)) for level in _levels(low, high)), ticks=ticks,
+        levels=tuple((y(level), _level(numbers, series, level)) for level in _levels(low, high)), ticks=ticks,
         is_cut=any(mark.is_cut for mark in marks),
     )  # fmt: skip
+
+
+def _level(numbers: Numbers, series: str, size: float) -> str:
+    is_share = series in ("roi", "effect")
+    return numbers.percent(0.0, digits=0) if is_share and abs(size) < 1e-9 else value(numbers, series, size)
 
 
 def spark(found: Sequence[Range | None]) -> tuple[str, str, float | None]:
@@ -137,11 +142,11 @@ def _scale(found: Sequence[Range], series: str) -> tuple[float, float]:
     newer = found[len(found) // 2 :]
     ends = [one.estimate for one in found] + [end for one in newer for end in (one.low, one.high)]
     known = sorted(end for end in ends if end is not None)
-    # An estimate of the first weeks may itself be far off: it does not stretch the scale beyond three times the newer half.
+    # An estimate of the first weeks may itself be far off: it does not stretch the scale beyond twice the newer half.
     core = [end for one in newer for end in (one.estimate, one.low, one.high) if end is not None]
     spread = (max(core) - min(core)) or abs(max(core)) or 1.0
-    low = min(0.0, max(known[0], min(core) - spread))
-    high = max(0.0, min(known[-1], max(core) + spread))
+    low = min(0.0, max(known[0], min(core) - spread / 2))
+    high = max(0.0, min(known[-1], max(core) + spread / 2))
     if low == high:
         return low, low + 1.0
     room = (high - low) * 0.06

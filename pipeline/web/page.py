@@ -75,7 +75,7 @@ class Press:
         """What stands above a stored report: the way back, and what it is."""
         say = self.numbers(viewer.language).words.say
         text: str = _templates().get_template("strip.html.j2").render(say=say, moment=moment, address=address, snapshot=snapshot)
-        return text
+        return text.strip()
 
 
 @cache

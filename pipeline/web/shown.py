@@ -4,6 +4,7 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -56,7 +57,7 @@ class Shown:
         for n, (name, title) in enumerate(self._launches().items()):
             weeks = self._weeks(name)
             if weeks:
-                parts.append(self._quality(f"trust-{n}", name, title, weeks, numbers))
+                parts.append(self._quality(f"trust-{n}", title, weeks, numbers, is_linked=viewer.role == "owner"))
         title = numbers.words.say("dash.nav.quality")
         return self._answer(request, viewer, "quality", title=title, section="quality", parts=parts)
 
@@ -73,11 +74,11 @@ class Shown:
         possible = [one for one in SERIES if any(figures.in_series(digest, one) for digest in digests)] or ["trust"]
         wished = request.query_params.get("series", "")
         shown = wished if wished in possible else possible[0]
-        drawn = [self._week(name, entry, digest, shown, numbers) for entry, digest in weeks]
+        drawn = [self._week(entry, digest, shown, numbers) for entry, digest in weeks]
         own = figures.numbers_for(numbers, digests[-1])
         return self._answer(
             request, viewer, "launch", title=known[name] or digests[-1].title, section="overview", address=address,
-            newest=self._newest(name, *weeks[-1], own), facts=self._facts(digests[-1], numbers),
+            newest=self._newest(*weeks[-1], own), facts=self._facts(digests[-1], numbers),
             series=[(one, f"{address}?series={one}") for one in possible], shown=shown,
             drawings=_drawings(drawn, shown, own, "history"), chart_label=_chart_label(len(drawn), shown, numbers),
             weeks=[_row(week, digest, shown, numbers) for week, (_, digest) in reversed(list(zip(drawn, weeks, strict=True)))],
@@ -195,7 +196,7 @@ class Shown:
         return {
             **card, "facts": facts if started else [*facts, say("dash.overview.past")], "code": newest.verdict,
             "verdict": figures.verdict_word(own, newest), "figures": list(_figures(newest, own)),
-            "spark": drawn if drawn[0] else None,
+            "spark": drawn if drawn[0] else None, "spark_of": say(f"dash.launch.series.{series}"),
             "spark_label": say("dash.spark", first=ends[0], last=ends[-1]) if ends else "",
         }  # fmt: skip
 
@@ -204,25 +205,34 @@ class Shown:
         facts = [say("dash.as_of", moment=_said(numbers.moment, digest.as_of))]
         return [say("dash.started", day=_said(numbers.day, digest.started_on)), *facts] if digest.started_on else facts
 
-    def _newest(self, name: str, entry: Entry, digest: Digest, numbers: Numbers) -> dict[str, str]:
+    def _newest(self, entry: Entry, digest: Digest, numbers: Numbers) -> dict[str, str]:
         words = figures.verdict_word(numbers, digest), figures.verdict_reason(numbers, digest)
         return {"code": digest.verdict, "verdict": words[0], "reason": words[1], "address": _snapshot(entry)}
 
-    def _week(self, name: str, entry: Entry, digest: Digest, series: str, numbers: Numbers) -> Week:
+    def _week(self, entry: Entry, digest: Digest, series: str, numbers: Numbers) -> Week:
         score = numbers.words.say("dash.out_of_100", score=numbers.whole(digest.trust)) if digest.trust is not None else "—"
         found, verdict = figures.in_series(digest, series), figures.verdict_word(numbers, digest)
         return Week(numbers.moment(entry.as_of), numbers.short_day(entry.week), found, verdict, score, _snapshot(entry))
 
-    def _quality(self, mark: str, name: str, title: str, weeks: list[tuple[Entry, Digest]], numbers: Numbers) -> dict[str, Any]:
+    def _quality(
+        self, mark: str, title: str, weeks: list[tuple[Entry, Digest]], numbers: Numbers, *, is_linked: bool
+    ) -> dict[str, Any]:
+        """No verdict, no money, and links to reports only for those who may open them."""
         newest = weeks[-1][1]
-        drawn = [self._week(name, entry, digest, "trust", numbers) for entry, digest in weeks]
+        drawn = [
+            replace(self._week(entry, digest, "trust", numbers), verdict="", address=_snapshot(entry) if is_linked else "")
+            for entry, digest in weeks
+        ]
+        marks = [replace(week, trust="") for week in drawn]  # the value says it
         lines = [finding_line(figures.finding_words(numbers, one), one.severity, numbers) for one in newest.findings]
         chart_label = numbers.words.say("dash.quality.chart", weeks=numbers.count("dash.launch.n_weeks", len(drawn)))
         return {
             "title": title, "facts": self._facts(newest, numbers), "score": newest.trust,
             "score_words": numbers.whole(newest.trust or 0), "findings": lines,
-            "unclosed": [(who, numbers.whole(n), ids) for who, n, ids in newest.unclosed],
-            "drawings": _drawings(drawn, "trust", numbers, mark) if len(drawn) > 1 else None, "chart_label": chart_label,
+            "unclosed": [
+                (one.title or numbers.words.name("owner", one.key), numbers.whole(one.n), one.ids) for one in newest.unclosed
+            ],
+            "drawings": _drawings(marks, "trust", numbers, mark) if len(drawn) > 1 else None, "chart_label": chart_label,
             "weeks": list(reversed(drawn)),
         }  # fmt: skip
 

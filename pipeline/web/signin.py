@@ -110,8 +110,10 @@ class Desk:
 
     def is_own_form(self, request: Request, fields: Mapping[str, str]) -> bool:
         """Whether the form came from a page of ours that this browser was given."""
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return False
+        origin = request.headers.get("origin", "null")  # "null" of our own pages too: they send no referrer
+        if origin != "null" and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
             return False
         cookies = (request.cookies.get(_name(request, name), "") for name in (COOKIE, FORM_COOKIE))
         return any(self.sessions.is_form_token(cookie, fields.get("token", "")) for cookie in cookies)

@@ -5,9 +5,9 @@ for (const figure of document.querySelectorAll("figure.interactive")) {
   readout.hidden = false;
   figure.querySelector(".hint").hidden = false;
   for (const chart of figure.querySelectorAll("svg.history")) {
-    const weeks = [...chart.querySelectorAll("a.week")];
+    const weeks = [...chart.querySelectorAll(".week")];
     const show = week => {
-      for (const other of figure.querySelectorAll("a.week.shown")) other.classList.remove("shown");
+      for (const other of figure.querySelectorAll(".week.shown")) other.classList.remove("shown");
       week.classList.add("shown");
       readout.replaceChildren();
       for (const [name, tag] of [["week", "span"], ["value", "b"], ["interval", "span"], ["verdict", "span"], ["trust", "span"]]) {
