@@ -32,7 +32,7 @@ def test_every_page_is_quiet_accessible_and_as_wide_as_the_window(
         seen.page.goto(f"{site.url}/sign-in?lang={language}")
         assert serious(seen.page) == []
         enter(seen)
-        for path in PAGES:
+        for path in PAGES if scheme == "light" else PAGES[:5]:  # one of each kind is enough for the other colours
             seen.page.goto(site.url + path)
             seen.page.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
             assert sideways(seen.page) == 0, path
