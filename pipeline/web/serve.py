@@ -20,6 +20,7 @@ from pipeline import alerts, lease
 from pipeline.errors import Busy, ConfigError, Exit, PipelineError
 from pipeline.fetch import fetch_pending
 from pipeline.logs import log
+from pipeline.reports.words import LANGUAGES
 from pipeline.run import open_warehouse, run_nightly
 from pipeline.schedule import Nights, start_scheduler, timetable
 from pipeline.settings import Settings
@@ -42,6 +43,7 @@ def serve(load: Callable[[], Settings], host: str, port: int, say: Callable[[str
     settings = load()
     table = timetable(settings)
     password = needed_password(settings, host)
+    check_languages(settings)
     listening = listen(host, port)
     stop = threading.Event()
     warehouse = open_warehouse(settings)
@@ -72,19 +74,27 @@ def serve(load: Callable[[], Settings], host: str, port: int, say: Callable[[str
 
 
 def needed_password(settings: Settings, host: str) -> Secret | None:
-    """The password of the web side. Raises ConfigError when other machines could reach it without one."""
+    """The password of the web side. Raises ConfigError when other machines could reach it without one, and nobody signs in."""
     password = settings.serve.password
     place = f"{settings.folder / 'payback.toml'}: [serve.password]"
-    if password is None and not names_this_machine(host):
+    if password is None and not settings.dashboard.users and not names_this_machine(host):
         raise ConfigError(
             f"--host {host} can be reached from other machines, and there is no password",
             hint=f'write [serve] password = "env:PAYBACK_PASSWORD" into {settings.folder / "payback.toml"} and '
-            f"PAYBACK_PASSWORD=... into .env, or leave --host out",
+            f"PAYBACK_PASSWORD=... into .env, or name users (docs/dashboard.md), or leave --host out",
         )
     if password is not None and len(password.reveal()) < SHORTEST_PASSWORD:
         hint = "take a long random one: `openssl rand -hex 16`"
         raise ConfigError(f"{place}: shorter than {SHORTEST_PASSWORD} characters", hint=hint)
     return password
+
+
+def check_languages(settings: Settings) -> None:
+    """Raises ConfigError for a user whose language has no catalogue."""
+    for user in settings.dashboard.users:
+        if user.language is not None and user.language not in LANGUAGES:
+            place = f"{settings.folder / 'payback.toml'}: [dashboard.users] language of {user.name!r}"
+            raise ConfigError(f"{place}: there is no {user.language!r}", hint=f"possible: {', '.join(LANGUAGES)}")
 
 
 def listen(host: str, port: int) -> socket.socket:

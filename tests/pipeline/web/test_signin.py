@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.settings import load_settings
 from pipeline.state import State
 from pipeline.users import User
 from pipeline.warehouse import utc_now
+from pipeline.web.serve import check_languages, needed_password
 from pipeline.web.sessions import IDLE, LONGEST, NOTED, Sessions
 from pipeline.web.signin import ADDRESS, PAIR, Limits, own_path
 from tests.pipeline.web.conftest import Site, sign_in
@@ -226,6 +228,18 @@ def test_users_nobody_could_sign_in_as_are_refused(tmp_path: Path) -> None:
         main_file.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(ConfigError, match=re.escape(said)):
             load_settings(tmp_path / "config", {})
+
+
+def test_serve_starts_for_other_machines_where_people_sign_in_and_refuses_unknown_languages(tmp_path: Path) -> None:
+    settings = configure(tmp_path, users=("anna",))
+    assert needed_password(settings, "0.0.0.0") is None
+    with pytest.raises(ConfigError, match="no password"):
+        needed_password(configure(tmp_path, users=()), "0.0.0.0")
+    check_languages(settings)
+    (user,) = settings.dashboard.users
+    wrong = replace(settings, dashboard=replace(settings.dashboard, users=(replace(user, language="tlh"),)))
+    with pytest.raises(ConfigError, match="there is no 'tlh'"):
+        check_languages(wrong)
 
 
 def test_without_users_figures_stay_shut_and_sync_health_is_for_this_machine(site: Site, tmp_path: Path) -> None:
