@@ -19,6 +19,7 @@ import click
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask, masked_json
 from pipeline.commands_care import backup, erase, prune, restore
+from pipeline.commands_dashboard import password
 from pipeline.commands_deliver import deliver
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
@@ -341,13 +342,8 @@ def holdout(
         click.echo(line)
 
 
-for command in (backup, restore, prune, erase):
+for command in (backup, restore, prune, erase, serve, password, status, alerts, schedule, deliver):
     payback.add_command(command)
-payback.add_command(deliver)
-payback.add_command(serve)
-payback.add_command(status)
-payback.add_command(alerts)
-payback.add_command(schedule)
 
 
 def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:

@@ -20,7 +20,7 @@ UNITS = ("serve", "run", "timer")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one.")
 @click.pass_obj
 def serve(invocation: "Invocation", host: str, port: int) -> None:
-    """Run every night by the schedule; status page, health, metrics and webhooks over HTTP. Stop it with SIGTERM or Ctrl-C."""
+    """Run every night by the schedule; dashboard, health, metrics and webhooks over HTTP. Stop it with SIGTERM or Ctrl-C."""
     from pipeline.web.serve import serve as serve_until_told
 
     serve_until_told(invocation.settings, host, port, click.echo)

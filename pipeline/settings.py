@@ -29,6 +29,7 @@ from pipeline.recipients import Alerts, check_alerts
 from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
 from pipeline.subscribers import Subscriber, check_subscribers
 from pipeline.unattended import Schedule, Serve
+from pipeline.users import Dashboard, check_dashboard
 
 MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
 NO_MILESTONE = "none"
@@ -162,6 +163,7 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
     deliveries: tuple[Subscriber, ...] = ()
+    dashboard: Dashboard = field(default_factory=Dashboard)
     hurdles: tuple[Hurdle, ...] = ()
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
 
@@ -202,7 +204,8 @@ class Settings:
         passwords = re.findall(r"(?:://[^:/@]*:(?=[^@]+@)|[?&](?:ssl)?password=)([^@&]+)", self.warehouse_url.reveal())
         served = [self.serve.password] if self.serve.password else []
         sent = [secret for one in self.deliveries for secret in one.secrets()]
-        return (*self.alerts.secrets(), *sent, *found, *served, self.hash_key, *map(Secret, passwords))
+        hashes = [user.password_hash for user in self.dashboard.users]
+        return (*self.alerts.secrets(), *sent, *found, *served, *hashes, self.hash_key, *map(Secret, passwords))
 
 
 def _slots(options: Any) -> Iterable[Any]:
@@ -234,6 +237,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
     launches = _launches(folder / "launches.toml", set(outline.sources))
     check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
+    check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
         raise ConfigError(
@@ -259,6 +263,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         hurdles=read_hurdles(folder, variables),
         stamps=before,
         deliveries=outline.deliveries,
+        dashboard=outline.dashboard,
     )
 
 
@@ -280,6 +285,7 @@ class _Outline:
     retention: Retention = field(default_factory=Retention)
     alerts: Alerts = field(default_factory=Alerts)
     deliveries: tuple[Subscriber, ...] = ()
+    dashboard: Dashboard = field(default_factory=Dashboard)
 
 
 def _check_business(business: Business, place: Place) -> None:

@@ -49,6 +49,9 @@ SCHEMA: tuple[str, ...] = (
        name text not null, as_of text not null, planned_at text not null, n_tries integer not null, not_before text not null,
        state text not null, settled_at text, error text not null, primary key (launch, week, recipient)) without rowid""",
     "create table if not exists subscribers (recipient text primary key, since text not null) without rowid",
+    # pipeline.web.sessions: who is signed in to the dashboard; the digest of the session's id, never the id
+    """create table if not exists sessions (digest text primary key, user text not null, credential text not null,
+       began_at text not null, seen_at text not null) without rowid""",
     # pipeline.erasure: who was erased, for the restore of a backup that was made before: keyed hashes and row keys, nothing else
     """create table if not exists erased (source text not null, table_name text not null, entity text not null,
        record_key text not null, erased_at text not null, primary key (source, table_name, entity, record_key)) without rowid""",

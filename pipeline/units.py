@@ -47,7 +47,7 @@ SystemCallFilter=@system-service
 _SERVE = """\
 # /etc/systemd/system/payback.service, made by `payback schedule --systemd`
 [Unit]
-Description=Payback: nightly runs of {name}, status page, webhooks
+Description=Payback: nightly runs of {name}, dashboard, webhooks
 Wants=network-online.target
 After=network-online.target
 StartLimitIntervalSec=600

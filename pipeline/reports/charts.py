@@ -5,6 +5,7 @@ Nothing is told by colour alone: lines differ in dash, bars carry their amounts.
 """
 
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ _STYLE: Any = {
 _PNG: ContextVar[list[bytes] | None] = ContextVar("png", default=None)
 # Placebo launches: quiet ones are small dots; alarms and the launch itself differ in shape and size too.
 QUIET, ALARM, TODAY = ("o", 3.5, "muted"), ("D", 6.5, "minus"), ("s", 9.0, "fact")
+# The style is set for the whole process while a drawing is made, and `payback serve` draws on several threads.
+_ONE_AT_A_TIME = threading.Lock()
 BAR_HEIGHT, BAR_HEIGHT_WIDE = 42, 36
 MIN_WIDE = 600
 NAME_WIDTH, AMOUNT_WIDTH = 190, 150  # pixels beside the bars of a wide drawing
@@ -260,7 +263,7 @@ def _drawing(width: int, height: int) -> Iterator[tuple["Figure", "Axes"]]:
     import matplotlib  # half a second that only a report with pictures needs
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with _ONE_AT_A_TIME, matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         axes = figure.add_subplot()
         left = 40 / width

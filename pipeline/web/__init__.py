@@ -1,1 +1,1 @@
-"""What `payback serve` answers over HTTP: the status page, health, metrics, and the receiver of webhooks."""
+"""What `payback serve` answers over HTTP: the dashboard, health, metrics, and the receiver of webhooks."""

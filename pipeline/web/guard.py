@@ -19,21 +19,31 @@ WRONG_PASSWORD_SECONDS = 1.0  # what a wrong password costs who guesses
 
 
 class Guard:
-    """Stands before the application: asks for the password, refuses foreign host names, adds the security headers."""
+    """Stands before the application: asks for the password, refuses foreign host names, adds the security headers.
 
-    def __init__(self, app: ASGIApp, open_paths: Sequence[str], style_hash: str, password: Secret | None) -> None:
-        """`open_paths` are open to everybody: whole addresses, or beginnings that end with a slash."""
+    Where people sign in, the pages look after themselves, and only the addresses for machines are guarded here: by the password
+    alone, because a proxy may make every request look as if it came from this machine.
+    """
+
+    def __init__(
+        self, app: ASGIApp, open_paths: Sequence[str], password: Secret | None, *, policy: str,
+        machine_paths: Sequence[str] | None,
+    ) -> None:  # fmt: skip
+        """`open_paths` are open to everybody: whole addresses, or beginnings that end with a slash. `machine_paths`: what is
+        guarded where people sign in, None where nobody can. `policy`: the Content-Security-Policy of what has none of its own."""
         self._app = app
         self._open = tuple(open_paths)
+        self._machines = None if machine_paths is None else tuple(machine_paths)
         self._digest = _digest(password.reveal().encode()) if password else None
         self._headers = {
-            "Content-Security-Policy": f"default-src 'none'; style-src '{style_hash}'; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'",
+            "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-store",
             "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,9 +53,13 @@ class Guard:
         await (refusal or self._app)(scope, receive, self._adding_headers(send))
 
     def _is_open(self, path: str) -> bool:
+        if self._machines is not None and path not in self._machines:
+            return True
         return any(path == open_path or (open_path.endswith("/") and path.startswith(open_path)) for open_path in self._open)
 
     async def _refusal(self, headers: Headers) -> ASGIApp | None:
+        if self._digest is None and self._machines is not None:
+            return PlainTextResponse("where people sign in, this address needs [serve] password\n", 403)
         if self._digest is None:
             if names_this_machine(headers.get("host", "")):
                 return None

@@ -1,73 +1,126 @@
-"""The status page: one HTML file without script, font or request of its own; phone, light and dark."""
+"""Pages as text: templates, words, the assets they name, and the policy a browser must follow."""
 
 import base64
 import hashlib
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from pipeline.logbook import Run
-from pipeline.reports.words import Words, words_of
+from connectors.secrets import mask
+from pipeline import reports
+from pipeline.languages import LANGUAGES
+from pipeline.reports.numbers import Numbers, numbers_of
+from pipeline.reports.words import plain
 from pipeline.settings import Settings
-from pipeline.web.board import Standing
 
 FOLDER = Path(__file__).parent
-OUTCOMES = ("ok", "partial", "failed", "interrupted", "running")
-STYLE = (FOLDER / "status.css").read_text(encoding="utf-8")
-STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+ASSETS = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "icon.svg": "image/svg+xml"}
+# What the languages call themselves.
+NAMES = {"ru": "Русский", "en": "English", "zh": "中文"}
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def render_status(standing: Standing, settings: Settings) -> str:
-    """The page in the business's language and time."""
-    words, zone = words_of(settings.business.language), settings.business.zone
-    text: str = _template().render(
-        say=words.say,
-        language=words.tag,
-        business=settings.business.name,
-        style=Markup(STYLE),  # a text of the program  # nosec B704
-        reasons=standing.reasons,
-        is_running=standing.is_running,
-        next_runs=[f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in standing.next_runs],
-        sources=[(line.source, _local(line.last_seen, zone), _hours(standing.at, line.last_seen)) for line in standing.sources],
-        runs=[_run_line(run, zone, words) for run in standing.runs],
-        zone=words.say("status.zone", zone=settings.business.timezone),
-    )
-    return text
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page: the user's name (empty: nobody signed in), what he may see, his language."""
+
+    name: str
+    role: str  # owner | ops | guest
+    language: str
+    token: str  # what his forms carry
+
+    @property
+    def menu(self) -> tuple[tuple[str, str], ...]:
+        known = {"owner": ("overview", "quality", "sync"), "ops": ("quality", "sync")}
+        addresses = {"overview": "/", "quality": "/quality", "sync": "/sync"}
+        return tuple((name, addresses[name]) for name in known.get(self.role, ()))
+
+
+class Press:
+    """Prints pages for one business."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._secrets = settings.secrets()
+
+    def numbers(self, language: str) -> Numbers:
+        """Figures in a language, in the business's currency and time."""
+        return numbers_of(language, self._settings.business.currency, self._settings.business.timezone)
+
+    def page(self, template: str, viewer: Viewer, here: Any, *, title: str, section: str = "", is_stale: bool = False,
+             **facts: Any) -> str:  # fmt: skip
+        """The template as HTML; `here` is the address of the page (a starlette URL)."""
+        words = self.numbers(viewer.language).words
+        languages = []
+        for code in LANGUAGES:
+            address = here.include_query_params(lang=code)
+            languages.append((code, NAMES.get(code, code), f"{address.path}?{address.query}"))
+        text: str = _templates().get_template(f"{template}.html.j2").render(
+            say=words.say, plural=self.numbers(viewer.language).count, language=words.tag, languages=languages,
+            business=plain(self._settings.business.name) if self._settings.business.name else "Payback", title=title,
+            section=section, menu=viewer.menu, user=viewer.name, token=viewer.token, is_stale=is_stale, asset=asset_address,
+            **facts,
+        )  # fmt: skip
+        return mask(text, self._secrets)
+
+    def strip(self, viewer: Viewer, moment: str, address: str, snapshot: str) -> str:
+        """What stands above a stored report: the way back, and what it is."""
+        say = self.numbers(viewer.language).words.say
+        text: str = _templates().get_template("strip.html.j2").render(say=say, moment=moment, address=address, snapshot=snapshot)
+        return text.strip()
 
 
 @cache
-def _template() -> Any:
+def _templates() -> Environment:
     """Every value is escaped; an undefined name is an error, not an empty place."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return Environment(
+        loader=FileSystemLoader(FOLDER / "pages"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+@cache
+def asset(name: str) -> bytes:
+    """A file of the program. The stylesheet begins with the report's design tokens, so that both look alike."""
+    content = (FOLDER / "assets" / name).read_bytes()
+    return content if name != "dashboard.css" else tokens().encode() + content
+
+
+@cache
+def asset_address(name: str) -> str:
+    """Where a page finds the asset; another content has another address."""
+    return f"/assets/{name}?v={hashlib.sha256(asset(name)).hexdigest()[:12]}"
+
+
+def tokens() -> str:
+    """The custom properties at the head of the report's stylesheet, light and dark."""
+    style = (Path(reports.__file__).parent / "page.css").read_text(encoding="utf-8")
+    return style[: style.index("\n* {") + 1]
+
+
+def report_policy(page: str) -> str:
+    """What a browser may do with a report: its own style, which stands in the page, and nothing else. Drawings carry styles in
+    attributes; those cannot be named by a hash."""
+    found = _STYLE.search(page)
+    digest = base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode() if found else ""
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    return environment.get_template("status.html.j2")
 
 
-def _run_line(run: Run, zone: ZoneInfo, words: Words) -> dict[str, str]:
-    return {
-        "began": _local(run.started_at, zone),
-        "kind": _said(words, run.kind),
-        "outcome": run.outcome if run.outcome in OUTCOMES else "",
-        "said": _said(words, run.outcome),
-        "took": f"{(run.ended_at - run.started_at).total_seconds():.0f}" if run.ended_at is not None else "",
-        "rows": str(sum(hop.n_received for hop in run.hops)),
-    }
-
-
-def _said(words: Words, code: str) -> str:
-    """A kind or an outcome of a run in words; one that nobody has put into words yet as it stands."""
-    return words.say(f"status.{code}") if words.has(f"status.{code}") else code
-
-
-def _local(at: datetime | None, zone: ZoneInfo) -> str:
-    return "" if at is None else f"{at.replace(tzinfo=UTC).astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def _hours(now: datetime, at: datetime | None) -> str:
-    return "" if at is None else f"{max(0.0, (now - at) / timedelta(hours=1)):.1f}"
+def finding_line(words: tuple[str, str, str], severity: str, numbers: Numbers) -> Mapping[str, str]:
+    """A finding for the templates."""
+    known = severity if severity in ("error", "warning") else "info"
+    text, detail, points = words
+    severity_word = numbers.words.say(f"dash.quality.severity.{known}")
+    return {"severity": known, "severity_word": severity_word, "text": text, "detail": detail, "points": points}

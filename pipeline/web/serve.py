@@ -77,14 +77,14 @@ def serve(load: Callable[[], Settings], host: str, port: int, say: Callable[[str
 
 
 def needed_password(settings: Settings, host: str) -> Secret | None:
-    """The password of the web side. Raises ConfigError when other machines could reach it without one."""
+    """The password of the web side. Raises ConfigError when other machines could reach it without one, and nobody signs in."""
     password = settings.serve.password
     place = f"{settings.folder / 'payback.toml'}: [serve.password]"
-    if password is None and not names_this_machine(host):
+    if password is None and not settings.dashboard.users and not names_this_machine(host):
         raise ConfigError(
             f"--host {host} can be reached from other machines, and there is no password",
             hint=f'write [serve] password = "env:PAYBACK_PASSWORD" into {settings.folder / "payback.toml"} and '
-            f"PAYBACK_PASSWORD=... into .env, or leave --host out",
+            f"PAYBACK_PASSWORD=... into .env, or name users (docs/dashboard.md), or leave --host out",
         )
     if password is not None and len(password.reveal()) < SHORTEST_PASSWORD:
         hint = "take a long random one: `openssl rand -hex 16`"

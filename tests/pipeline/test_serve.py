@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.datastructures import URL
 
 from connectors.demo import ALWAYS, Costs, DemoPortal, Fault, PortalOptions
 from connectors.secrets import Secret
@@ -29,7 +30,8 @@ from pipeline.settings import Business, Settings, load_settings
 from pipeline.warehouse import Warehouse, utc_now
 from pipeline.web.board import Board, SourceLine, Standing
 from pipeline.web.guard import names_this_machine
-from pipeline.web.page import render_status
+from pipeline.web.health import sync_facts
+from pipeline.web.page import Press, Viewer, asset
 from tests.pipeline.conftest import build_salon
 from tests.pipeline.reports.test_browser import CHROMIUM, open_page
 
@@ -142,7 +144,7 @@ def test_serves_status_health_and_metrics_of_the_night_it_ran(start: Start, tmp_
         assert 0 <= found["payback_source_age_seconds", "portal"] < 60
         assert found["payback_warehouse_up",] == found["payback_ready",] == 1
 
-        page = served.get("/")
+        page = served.get("/sync")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert page.headers["x-content-type-options"] == "nosniff"
@@ -150,7 +152,7 @@ def test_serves_status_health_and_metrics_of_the_night_it_ran(start: Start, tmp_
         assert "Salon &lt;b&gt;" in page.text
         assert "<b>" not in page.text
         assert not re.search(r"(?:src|href|url\()\s*=?[\"'(]?http", page.text)
-        assert f">{int(rows)}<" in page.text
+        assert f">{int(rows):,}<".replace(",", "\u00a0") in page.text
         assert "успешно" in page.text
         assert portal.options.secret not in page.text + served.get("/metrics").text
 
@@ -227,6 +229,15 @@ def test_other_machines_need_the_password_and_a_second_signal_ends_at_once(start
         assert took < 3
 
 
+def shown(standing: Standing, settings: Settings) -> str:
+    """The page of the sync's health as one file."""
+    press, language = Press(settings), settings.business.language
+    facts = sync_facts(standing, settings, press.numbers(language))
+    page = press.page("sync", Viewer("", "guest", language, ""), URL("/sync"), title="x", section="sync", **facts)
+    style = asset("dashboard.css").decode()
+    return re.sub(r"<script.*?</script>|<link.*?>", "", page).replace("</head>", f"<style>{style}</style></head>")
+
+
 # --- what keeps it from starting ----------------------------------------------------------------------------------------
 
 
@@ -287,7 +298,7 @@ def test_warehouse_that_is_away_is_a_reason_not_an_end(config: Path) -> None:
     assert standing.next_runs
     (reason,) = standing.reasons
     assert f"PostgreSQL does not answer at postgresql://payback:***@127.0.0.1:{port}" in reason
-    page = render_status(standing, settings)
+    page = shown(standing, settings)
     assert "Needs attention" in page
     assert "s3cretword" not in page
 
@@ -302,7 +313,7 @@ def test_board_is_not_asked_more_often_than_it_changes(config: Path, warehouse: 
     assert board.standing().reasons == ("no run has ended yet",)
     (reason,) = Board(lambda: settings, nights).standing().reasons
     assert reason.endswith("failed: the portal is <gone>")
-    assert "the portal is &lt;gone&gt;" in render_status(Board(lambda: settings, nights).standing(), settings)
+    assert "the portal is &lt;gone&gt;" in shown(Board(lambda: settings, nights).standing(), settings)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -317,8 +328,8 @@ def test_a_phone_shows_the_status_without_scrolling_sideways(tmp_path: Path) -> 
     )  # fmt: skip
     business = Business(name=long, language="ru")  # the longer words
     settings = Settings(tmp_path, business, Secret("duckdb:///x"), (), (), (), (), Secret("k" * 32))
-    title, log = open_page(render_status(standing, settings), tmp_path, 360)
-    assert title == "width=360 wide= charts=0 cut=0 blank=all"
+    title, log = open_page(shown(standing, settings), tmp_path, 360)
+    assert title == "width=360 wide= charts=0 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 

@@ -102,7 +102,7 @@ def test_cron_backs_up_where_it_knows_no_folder_and_no_path(
     def told() -> tuple[object, str, dict[tuple[str, ...], float]]:
         settings = load_settings(folder, {})
         document = status_document(settings)
-        board = Board(settings, Nights(timetable(settings), lambda moment: [], lambda: None))
+        board = Board(lambda: settings, Nights(timetable(settings), lambda moment: [], lambda: None))
         registry = CollectorRegistry()
         registry.register(Gauges(board))
         return document["last_backup"], "\n".join(status_lines(document, settings)), figures(generate_latest(registry).decode())

@@ -1,0 +1,107 @@
+"""How the nights run, as the pages say it."""
+
+from datetime import datetime
+from typing import Any
+
+from pipeline.alerts import headline
+from pipeline.incidents import Incidents
+from pipeline.logbook import Hop, Run
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.words import plain
+from pipeline.settings import Settings
+from pipeline.state import State
+from pipeline.web.board import Standing, ended_last
+
+OUTCOMES = ("ok", "partial", "failed", "interrupted", "running")
+LONGEST = 400  # characters of an error on a page
+
+
+def sync_facts(standing: Standing, settings: Settings, numbers: Numbers) -> dict[str, Any]:
+    """Everything the template `sync` needs. Raises WarehouseError when the state file cannot be read."""
+    say, newest = numbers.words.say, ended_last(standing.runs)
+    launches = {launch.name: plain(launch.title) for launch in settings.launches}
+    return {
+        "reasons": standing.reasons,
+        "wrong": _wrong(settings, numbers),
+        "is_running": standing.is_running,
+        "sources": [
+            {
+                "name": plain(line.source),
+                "heard": numbers.moment(line.last_seen.isoformat()) if line.last_seen else say("dash.sync.never"),
+                "age": numbers.duration(max(0.0, (standing.at - line.last_seen).total_seconds() / 60)) if line.last_seen else "—",
+            }
+            for line in standing.sources
+        ],
+        "runs": [_run(run, numbers) for run in standing.runs],
+        "hops": [_hop(hop, launches, numbers) for hop in newest.hops] if newest else [],
+        "next_runs": [numbers.moment(due.isoformat()) for due in standing.next_runs],
+        "zone": say("dash.zone", zone=settings.business.timezone),
+    }
+
+
+def pulse(standing: Standing, numbers: Numbers) -> dict[str, Any]:
+    """The same in one line."""
+    say, newest = numbers.words.say, ended_last(standing.runs)
+    if newest is None:
+        return {"is_ready": not standing.reasons, "line": say("dash.sync.no_line")}
+    moment = numbers.moment((newest.ended_at or newest.started_at).isoformat())
+    line = say("dash.sync.line", moment=moment, outcome=_outcome(newest.outcome, numbers))
+    return {"is_ready": not standing.reasons, "line": line}
+
+
+def _wrong(settings: Settings, numbers: Numbers) -> list[str]:
+    """What the alerts would say is wrong now."""
+    found = []
+    for one in Incidents(State(settings.home)).open_ones():
+        try:
+            found.append(headline(numbers, settings, one.kind, one.subject, {"since": one.opened_at.isoformat(), **one.facts}))
+        except KeyError:  # a kind this version has no words for
+            found.append(f"{plain(one.kind)}: {plain(one.subject)}")
+    return found
+
+
+def _run(run: Run, numbers: Numbers) -> dict[str, str]:
+    return {
+        "began": numbers.moment(run.started_at.isoformat()),
+        "kind": _kind(run.kind, numbers),
+        "code": run.outcome if run.outcome in OUTCOMES else "",
+        "outcome": _outcome(run.outcome, numbers),
+        "took": _took(run.started_at, run.ended_at, numbers),
+        "rows": numbers.whole(sum(hop.n_received for hop in run.hops)),
+    }
+
+
+def _hop(hop: Hop, launches: dict[str, str], numbers: Numbers) -> dict[str, str]:
+    subject = launches.get(hop.subject, plain(hop.subject)) if hop.kind == "report" else plain(hop.subject)
+    error = " ".join(str(hop.detail.get("error") or "").split())
+    return {
+        "name": f"{_kind(hop.kind, numbers)}: {subject}" if hop.subject else _kind(hop.kind, numbers),
+        "error": error if len(error) <= LONGEST else error[: LONGEST - 1] + "…",
+        "code": hop.outcome if hop.outcome in OUTCOMES else "",
+        "outcome": _outcome(hop.outcome, numbers),
+        "took": _took(hop.started_at, hop.ended_at, numbers),
+        "rows": numbers.whole(hop.n_received),
+        "new": numbers.whole(hop.n_appended),
+        "quarantined": numbers.whole(hop.n_quarantined),
+    }
+
+
+def _took(began: datetime, ended: datetime | None, numbers: Numbers) -> str:
+    if ended is None:
+        return "—"
+    seconds = max(0.0, (ended - began).total_seconds())
+    return numbers.words.say("dash.seconds", n=numbers.whole(seconds)) if seconds < 120 else numbers.duration(seconds / 60)
+
+
+def _outcome(code: str, numbers: Numbers) -> str:
+    return _said("outcome", code, numbers)
+
+
+def _kind(code: str, numbers: Numbers) -> str:
+    return _said("kind", code, numbers)
+
+
+def _said(group: str, code: str, numbers: Numbers) -> str:
+    """The words of a code; the code itself where there are none."""
+    key = f"dash.{group}.{code}"
+    return numbers.words.say(key) if numbers.words.has(key) else plain(code)
