@@ -87,7 +87,10 @@ def store(warehouse: Warehouse, found: Document, *, n_long: int = 60) -> None:
         {"key": "unknown", "title": None, "n": 1, "examples": []},
     ]
     step = {"then": 9000.0, "settings": 0.0, "data": -300.0, "weeks": 450.5, "now": 9150.5}
-    told["changes"] = {"since": {"as_of": "2026-07-27"}, "figures": {"profit_a_month": step}, "n_new_weeks": 1}
+    told["changes"] = {
+        "since": {"as_of": "2026-07-27", "known_on": "2026-07-27", "verdict": "pays"}, "figures": {"profit_a_month": step},
+        "n_new_weeks": 1, "has_new_rules": False, "rows": {"leads_changed": 3},
+    }  # fmt: skip
     made: list[Document] = [
         *history(told, "assistant", 12),
         *history(found, "stable", n_long, title="Новая запись", size=0.4),
