@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench soak validate clean
+.PHONY: help demo test lint bench screenshots soak validate clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
 	@echo "make test   ruff, mypy, import contracts and all tests"
 	@echo "make lint   ruff, mypy and import contracts only"
+	@echo "make screenshots  every page at three widths in two languages -> docs/images (needs Chromium)"
 	@echo "make soak   500 nights with random faults and 90 kills on DuckDB and PostgreSQL (longer than an hour)"
 	@echo "make validate  error rates on simulated and real launches -> docs/validation.md (half an hour on two free cores)"
 	@echo "make bench  every benchmark (about an hour); single ones: see bench/README.md"
@@ -28,7 +29,7 @@ help:
 	@touch $@
 
 demo: .venv/run
-	$(BIN)/payback demo --out demo
+	$(BIN)/payback demo --out demo --open
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -38,6 +39,9 @@ lint: .venv/dev
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+screenshots: .venv/dev
+	$(BIN)/python -m tests.screenshots
 
 soak: .venv/dev
 	$(BIN)/python -m tests.faults --soak 500

@@ -291,14 +291,17 @@ def run_command(
 @click.option(
     "--serve", "is_serving", is_flag=True, help="Keep the portal running afterwards, so that you can run commands against it."
 )
+@click.option("--open", "is_opened", is_flag=True, help="Show the report in a browser, where there is a screen.")
 @language_option
 @click.pass_obj
-def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, language: str | None) -> None:
+def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, is_opened: bool, language: str | None) -> None:
     """A simulated portal, the whole run, a report, and the true effect beside the measured one."""
     from pipeline.demo import play
 
     with _progress() as progress:
-        invocation.code = play(out, seed=seed, is_serving=is_serving, language=language, progress=progress, say=click.echo)
+        invocation.code = play(
+            out, seed=seed, is_serving=is_serving, is_opened=is_opened, language=language, progress=progress, say=click.echo
+        )
 
 
 @payback.command()

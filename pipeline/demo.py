@@ -1,8 +1,11 @@
 """`payback demo`: a simulated salon's portal, set up and run as an owner would, and the true effect beside the measured one."""
 
 import json
+import os
 import signal
+import sys
 import threading
+import webbrowser
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -19,6 +22,7 @@ from pipeline.settings import Settings, load_settings
 MARGIN = 0.6
 ONE_OFF = 120_000.0
 MONTHLY = 25_000.0
+KINDS = ("html", "xlsx", "json")
 LEADS_PER_WEEK = 160.0  # two years of it fit into the portal's bucket of requests: no waiting
 
 
@@ -29,6 +33,7 @@ def play(
     today: date | None = None,
     leads_per_week: float = LEADS_PER_WEEK,
     is_serving: bool = False,
+    is_opened: bool = False,
     language: str | None = None,
     progress: Callable[[str], Progress] | None = None,
     say: Callable[[str], None] = print,
@@ -59,16 +64,25 @@ def play(
         say(f"init: {understood} of {outcome.n_stages} stages recognised; not: {', '.join(outcome.unrecognised) or 'none'}")
         settings = load_settings(out / "config", {})
         for title in ("first run", "second run"):
-            night = run_nightly(settings, as_of=today, kinds=("html", "json"), language=language, out=out, progress=progress)
+            night = run_nightly(settings, as_of=today, kinds=KINDS, language=language, out=out, progress=progress)
             say(f"{title}:")
             for line in night.lines():
                 say(f"  {line}")
             if night.outcome != "ok":
                 return night.exit_code
         say(compare(_document(out, settings), truth))
+        if is_opened:
+            _open(next(out.glob("*.html")).resolve(), say)
         if is_serving:
             _serve(out, say)
     return Exit.OK
+
+
+def _open(report: Path, say: Callable[[str], None]) -> None:
+    """Show the report where there is a screen; elsewhere say where it is."""
+    has_screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not (has_screen and webbrowser.open(report.as_uri())):
+        say(f"open {report} in a browser; the workbook stands beside it")
 
 
 def compare(document: dict[str, Any], truth: Truth) -> str:

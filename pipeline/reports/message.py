@@ -12,13 +12,14 @@ from typing import Any
 
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import doubts, sentences, tiles
+from pipeline.reports.ahead import hurdles
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.words import plain
 
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
-LEAVE_OUT = ("next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution")
+LEAVE_OUT = ("hurdle", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution")
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
 _TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
@@ -107,6 +108,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))
     yield _Line("payback", _payback(numbers, document))
+    yield _Line("hurdle", _hurdle(numbers, document))
     yield _Line("verdict", say("message.verdict", verdict=sentences.verdict_word(numbers, document)))
     yield _Line("reason", sentences.verdict_reason(numbers, document))
     guards = doubts.guards(numbers, document)
@@ -115,6 +117,15 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("trust", say("trust.score", score=numbers.whole(document["trust"]["score"])))
     findings = [found for found in document["trust"]["findings"] if found["points"]]
     yield _Line("finding", sentences.finding(numbers, max(findings, key=lambda found: found["points"])) if findings else "")
+
+
+def _hurdle(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """What the same money would earn at the first rate of the configuration, and how the launch compares."""
+    found = hurdles(numbers, document)
+    if found is None:
+        return ""
+    title, rate, _, compared, _ = found.rows.rows[0]
+    return numbers.words.say("message.hurdle", title=title, rate=rate, compared=compared)
 
 
 def _launch(numbers: Numbers, document: Mapping[str, Json], longest: int) -> str:

@@ -353,14 +353,21 @@ def test_init_from_export_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
 # --- the demo -----------------------------------------------------------------------------------------------------------
 
 
-def test_demo_measures_its_own_true_effect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_measures_its_own_true_effect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipeline.demo import play
 
-    assert play(tmp_path / "demo", seed=3, leads_per_week=120.0) == Exit.OK
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert play(tmp_path / "demo", seed=3, leads_per_week=120.0, is_opened=True) == Exit.OK
     printed = capsys.readouterr().out
     assert printed.count("the interval") == 2  # inside in 19 of 20: whether on this very day is chance, see bench/demo_truth.py
     assert "same as the stored snapshot" in printed
+    assert f"open {tmp_path / 'demo' / 'assistant.html'} in a browser" in printed  # there is no screen
     assert (tmp_path / "demo" / "assistant.html").stat().st_size > 10_000
+    assert (tmp_path / "demo" / "assistant.xlsx").stat().st_size > 10_000
 
 
 def test_demo_leaves_foreign_folders_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connectors.demo import ALWAYS, Costs, DemoPortal, Fault, PortalOptions
@@ -99,6 +100,9 @@ def test_a_measurement_ends_in_the_middle_of_a_query(tmp_path: Path, migrated_fi
     process = start(shop.home, "measure", "bot", program=IN_A_QUERY, **shop.environ)
     lines = iter(process.stderr.readline, "")  # type: ignore[union-attr]  # it is a pipe
     assert any("under way" in line for line in lines)
-    time.sleep(0.5)
+    busy = psutil.Process(process.pid)
+    used = sum(busy.cpu_times()[:2])
+    while sum(busy.cpu_times()[:2]) < used + 1.0:  # nothing but the query takes a second of the processor
+        time.sleep(0.05)
     code, said, took = stopped(process)
     assert (code, took < 5) == (Exit.TEMPORARY, True), said

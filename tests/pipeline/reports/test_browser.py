@@ -58,8 +58,13 @@ def open_page(page, folder, width):
     return title.group(1) if title else done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("name", ["paying", "hostile", "60 channels", "refused", "huge", "evidence", "guarded", "old"])
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        *((name, "ru") for name in ("paying", "hostile", "60 channels", "refused", "huge", "evidence", "guarded", "old")),
+        *((name, language) for language in LANGUAGES if language != "ru" for name in ("evidence", "huge")),
+    ],
+)
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
     title, log = open_page(rendered(name, "html", language), tmp_path, 360)
     n_charts = {"refused": 1, "old": 3}.get(name, 4)
@@ -67,8 +72,7 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, langu
     assert "CONSOLE" not in log
 
 
-@pytest.mark.parametrize("name", ["evidence", "huge"])
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("name", "language"), [("evidence", "ru"), ("huge", "en"), ("huge", "zh")])
 def test_a_sheet_of_paper_holds_the_page(rendered, name, language, tmp_path):
     """The print style as it is laid out on the 186 mm between the margins of A4."""
     page = rendered(name, "html", language).replace("@media print", "@media all")

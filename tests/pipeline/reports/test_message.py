@@ -43,7 +43,7 @@ def test_whole_lines_are_left_out_and_none_is_cut(documents, language):
             kept = [line for line in lines if line in whole]
             assert len(lines) - len(kept) <= 1, (name, most)  # the launch, with its title shortened
             assert [line for line in whole if line in kept] == kept
-        assert len(sizes) > 3
+        assert len(sizes) >= 3
     assert len(set(LEAVE_OUT)) == len(LEAVE_OUT)
 
 

@@ -57,7 +57,7 @@ def test_a_snapshot_is_the_stored_document_in_the_report_s_own_words(site: Site,
     document = json.loads(stored.text)
     kept = Warehouse(site.settings.warehouse_url.reveal()).snapshot("assistant", document["as_of"])
     assert stored.content == kept
-    own = render(document, "html", "ru")
+    own = render(document, "html", "ru").decode()
     assert get(owner, site, f"{address}/report.html").text == own
     shown = get(owner, site, address).text
     strip = re.search(r"<nav.*?</nav>", shown, re.DOTALL)
