@@ -59,7 +59,7 @@ def owner(site: Site) -> requests.Session:
     return site.signed_in("anna")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open its event loop runs: no test of another module could start one
 def browser() -> Iterator[Any]:
     with opened() as found:
         yield found

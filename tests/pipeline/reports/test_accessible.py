@@ -1,0 +1,40 @@
+"""The report for people who see little, see other colours, or use a keyboard: axe-core in headless Chromium, light and dark."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser import opened, serious, watching
+
+pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with opened() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "scheme", "width"),
+    [("evidence", "ru", "light", 360), ("guarded", "en", "dark", 1280), ("hostile", "zh", "light", 768)],
+)
+def test_axe_finds_nothing_serious_and_the_console_stays_quiet(rendered, browser, name, language, scheme, width):
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    with watching(browser, "about:", **options) as seen:
+        seen.page.set_content(rendered(name, "html", language))
+        seen.page.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert serious(seen.page) == []
+        assert seen.problems == []
+
+
+def test_everything_folded_opens_by_keyboard(rendered, browser):
+    with watching(browser, "about:") as seen:
+        seen.page.set_content(rendered("evidence", "html", "ru"))
+        n_folded = seen.page.locator("details").count()
+        assert n_folded >= 3
+        for _ in range(n_folded):
+            seen.page.keyboard.press("Tab")
+            seen.page.keyboard.press("Enter")
+        assert seen.page.locator("details[open]").count() == n_folded
