@@ -70,6 +70,7 @@ def test_a_week_that_came_of_age_is_the_only_cause_when_nothing_else_happened(to
     assert profit["weeks"] != 0
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_visits_entered_late_and_deleted_leads_are_the_data_s_doing(told_last_week):
     warehouse, _ = told_last_week
     at = datetime(2026, 6, 2, 12)
@@ -84,6 +85,7 @@ def test_visits_entered_late_and_deleted_leads_are_the_data_s_doing(told_last_we
     assert found["figures"]["profit_a_month"]["settings"] == 0
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_another_configuration_is_told_apart_from_the_data(told_last_week):
     warehouse, _ = told_last_week
     stages = tuple(rule for rule in settings().stages if rule.stage_id != "MISSED")
@@ -92,6 +94,7 @@ def test_another_configuration_is_told_apart_from_the_data(told_last_week):
     assert found["figures"]["profit_a_month"]["data"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_the_same_moment_finds_the_same_report_later(told_last_week):
     """A report computed afterwards for an old day is not the one that was sent."""
     warehouse, told = told_last_week
@@ -103,6 +106,7 @@ def test_the_same_moment_finds_the_same_report_later(told_last_week):
         assert changes_since(warehouse, launch(), settings(), NOW, now) == found
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_without_an_earlier_week_there_is_nothing_to_compare(told_last_week, warehouse_url):
     warehouse, told = told_last_week
     same_week = AsOf.day(date(2026, 7, 15), settings().business.zone)

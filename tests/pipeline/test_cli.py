@@ -96,17 +96,14 @@ def test_every_command_has_help_and_is_documented(name: str, capsys: pytest.Capt
     ("fault", "code", "words"),
     [
         (Fault("*", "credentials", ALWAYS), Exit.ACCESS, "webhook"),
-        (Fault("*", "dismissed", ALWAYS), Exit.ACCESS, "webhook"),
         (Fault("crm.lead.list", "scope", ALWAYS), Exit.ACCESS, "scope"),
         (Fault("*", "plan", ALWAYS), Exit.ACCESS, "plan"),
         (Fault("*", "deleted_portal", ALWAYS), Exit.ACCESS, "portal"),
         (Fault("*", "redirect", ALWAYS, value="https://renamed.bitrix24.ru"), Exit.ACCESS, "renamed.bitrix24.ru"),
-        (Fault("*", "html200", ALWAYS), Exit.TEMPORARY, "JSON"),
         (Fault("*", "html502", ALWAYS), Exit.TEMPORARY, "later"),
         (Fault("*", "truncated", ALWAYS), Exit.TEMPORARY, "JSON"),
         (Fault("*", "close", ALWAYS), Exit.TEMPORARY, "127.0.0.1"),
         (Fault("crm.lead.list", "ignore_filter", ALWAYS), Exit.PAYLOAD, "crm.lead.list"),
-        (Fault("crm.lead.list", "ignore_order", ALWAYS), Exit.PAYLOAD, "crm.lead.list"),
     ],
     ids=lambda value: f"{value.match}-{value.action}" if isinstance(value, Fault) else "",
 )
