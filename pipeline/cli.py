@@ -4,7 +4,6 @@ Heavy modules are imported inside the commands that need them, so that `payback 
 """
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import click
 
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask, masked_json
+from pipeline import stopping
 from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_dashboard import password
 from pipeline.commands_deliver import deliver
@@ -62,14 +62,8 @@ class Invocation:
 def run() -> None:
     """Console entry point. What a run writes (warehouse, state, reports, copies) is for the user who runs it alone."""
     os.umask(os.umask(0o077) | 0o077)
-    signal.signal(signal.SIGTERM, _stopped)
+    stopping.listen()
     sys.exit(main(sys.argv[1:], os.environ))
-
-
-def _stopped(number: int, frame: object) -> None:
-    """SIGTERM (systemctl stop, a shutdown) ends a command as Ctrl-C does: stopped, not killed. A second one ends it at once."""
-    signal.signal(number, signal.SIG_DFL)
-    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

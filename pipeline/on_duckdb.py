@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.database import Parameters, plain
 from pipeline.errors import NoWarehouse, WarehouseError
+from pipeline.stopping import calling_off
 
 _KEPT = "nothing already stored is lost"
 _BLOCK = 50_000  # rows
@@ -58,6 +60,7 @@ class _Process:
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._files: dict[Path, _Attached] = {}
         self._n_attached = 0
+        self._connections: dict[int, duckdb.DuckDBPyConnection] = {}
 
     def open(self, path: Path, write: bool) -> duckdb.DuckDBPyConnection:
         """A connection to the file, attached if it is not. Raises _Taken, duckdb.Error."""
@@ -82,6 +85,7 @@ class _Process:
             attached.has_writer = attached.has_writer or write
             connection = self._instance.cursor()
             connection.execute(f"USE {attached.name}")
+            self._connections[id(connection)] = connection
             return connection
 
     def is_quiet(self, path: Path) -> bool:
@@ -89,9 +93,16 @@ class _Process:
         with self._lock:
             return not self._files[path].is_writable
 
-    def close(self, path: Path, write: bool, thread: int) -> None:
+    def call_off(self) -> None:
+        """End the queries under way. For a signal handler: it must not wait for the lock, which the code below it may hold."""
+        for connection in tuple(self._connections.values()):
+            with suppress(duckdb.Error):
+                connection.interrupt()
+
+    def close(self, connection: duckdb.DuckDBPyConnection, path: Path, write: bool, thread: int) -> None:
         """Give the file back; the last one out detaches it, which folds the log into the file."""
         with self._lock:
+            del self._connections[id(connection)]
             attached = self._files[path]
             attached.threads.remove(thread)
             attached.has_writer = attached.has_writer and not write
@@ -105,6 +116,7 @@ class _Process:
 
 
 _PROCESS = _Process()
+calling_off.append(_PROCESS.call_off)
 
 
 class _Wire(ConnectionWrapper):
@@ -259,7 +271,7 @@ class OnDuckDB:
         while True:
             try:
                 connection = _PROCESS.open(self._path, write)
-                return _Wire(connection, lambda: _PROCESS.close(self._path, write, thread))
+                return _Wire(connection, partial(_PROCESS.close, connection, self._path, write, thread))
             except (_Taken, duckdb.Error) as error:
                 holder = _holder(error)
                 if holder is None:
@@ -277,7 +289,10 @@ class OnDuckDB:
         try:
             yield
         except (duckdb.Error, DBAPIError) as error:
-            found = self._fault(error.orig if isinstance(error, DBAPIError) else error)
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(cause, duckdb.InterruptException):
+                raise KeyboardInterrupt from error
+            found = self._fault(cause)
             if found is None:
                 raise
             raise found from error
