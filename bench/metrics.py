@@ -22,7 +22,8 @@ import pandas as pd
 from pipeline import metrics
 from pipeline.journeys import build_journeys
 from pipeline.periods import horizon_hours
-from pipeline.settings import ChannelRule, StageRule
+from pipeline.settings import ChannelRule
+from pipeline.stages import StageRule
 from pipeline.warehouse import Warehouse
 
 SEEN_UNTIL = datetime(2026, 11, 20)

@@ -10,13 +10,13 @@ import numpy as np
 from pipeline.controls import Candidate, Control, pooled, propose
 from pipeline.effects import Funnel
 from pipeline.journeys import UNKNOWN
+from pipeline.launches import Launch, Scope
 from pipeline.llq import Past, learn
 from pipeline.metrics import Cells
 from pipeline.modes import CHECK, RATE, TOTAL, Mode
 from pipeline.periods import Periods
 from pipeline.queries import load
 from pipeline.recording import Recorded
-from pipeline.settings import Launch, Scope
 from pipeline.weekly import FloatArray, Weekly, WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:

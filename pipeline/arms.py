@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.holdout import Arm, is_held_out
+from pipeline.launches import Holdout
 from pipeline.queries import load
-from pipeline.settings import Holdout
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading

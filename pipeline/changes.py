@@ -12,10 +12,11 @@ from typing import Any
 
 from pipeline.document import document
 from pipeline.errors import NothingToMeasure
+from pipeline.launches import Launch
 from pipeline.measurement import measure
 from pipeline.periods import WEEK, AsOf, monday_of
 from pipeline.queries import load
-from pipeline.settings import Launch, Settings
+from pipeline.settings import Settings
 from pipeline.warehouse import Reading, Warehouse
 
 Json = Any

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.guards import without_dip
 from pipeline.journeys import StageUse
 from pipeline.ladder import Reason, Rung, Verdict
+from pipeline.launches import Launch, LaunchCosts
 from pipeline.llq import Past, llq
 from pipeline.looks import Looks, always_valid
 from pipeline.metrics import Cells, Figure
@@ -22,7 +23,6 @@ from pipeline.periods import Periods
 from pipeline.recording import Guard, standardised
 from pipeline.roi import Costs, Money, SavedHours, compute_money
 from pipeline.segments import segment_contributions
-from pipeline.settings import Launch, LaunchCosts
 from pipeline.weekly import FloatArray, WeeklyRate, Weeks
 
 ClaimName = Literal["process", "total"]

@@ -21,15 +21,16 @@ from pipeline import stopping
 from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_dashboard import password
 from pipeline.commands_deliver import deliver
+from pipeline.commands_init import init
+from pipeline.commands_plan import plan, sql
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
-from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
+from pipeline.errors import Exit, PipelineError, exit_code
 from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
 if TYPE_CHECKING:
     from connectors.contract import Progress
-    from pipeline.queries import Query
     from pipeline.run import NightReport
     from pipeline.settings import Settings
 
@@ -121,48 +122,6 @@ def payback(invocation: Invocation, folder: Path, debug: bool, log_format: str, 
     invocation.folder = folder
     invocation.is_debug = debug
     invocation.log_format, invocation.log_level = log_format, log_level
-
-
-@payback.command()
-@click.option("--name", help="Name of the business.")
-@click.option("--profile", default="salon", show_default=True, help="salon, clinic, school or services.")
-@click.option("--timezone", default="Europe/Moscow", show_default=True, help="IANA time zone of the business.")
-@click.option("--webhook", help="Incoming webhook of a Bitrix24 portal; stored in .env only. Asked for without echo if left out.")
-@click.option("--private-network", is_flag=True, help="The portal stands in your own network, at a private address.")
-@click.option("--files", help="Instead of a portal: export files, a folder or a pattern.")
-@click.option("--branch", help="Where a lead's branch stands: a custom field's title or code, or 'pipeline'.")
-@click.option("--launch", default="assistant", show_default=True, help="Short name of the first launch.")
-@click.option("--launch-title", default="AI-ассистент", show_default=True, help="Its title in reports.")
-@click.option("--started-on", type=click.DateTime(["%Y-%m-%d"]), help="Date the launch started.")
-@click.option(
-    "--margin", type=click.FloatRange(0, 1, min_open=True), help="Share of revenue that stays as gross profit, e.g. 0.6."
-)
-@click.option("--one-off", type=click.FloatRange(0), help="One-off cost of the launch.")
-@click.option("--monthly", type=click.FloatRange(0), help="Monthly cost of the launch.")
-@click.option("--replace", is_flag=True, help="Write the files anew if they exist.")
-@click.pass_obj
-def init(
-    invocation: Invocation, /, webhook: str | None, files: str | None, started_on: datetime | None, replace: bool, **rest: Any
-) -> None:
-    """Write config/ and .env; read the portal's stages and propose their mapping."""
-    from pipeline.init import Answers, write_config
-
-    if webhook and files:
-        raise click.UsageError("give either --webhook or --files, not both")
-    if not webhook and not files:
-        webhook = _asked("--webhook", "Incoming webhook of the portal", is_hidden=True)
-    rest["name"] = rest["name"] or _asked("--name", "Name of the business")
-    secret = Secret(webhook) if webhook and not files else None
-    invocation.secrets = (secret,) if secret else ()
-    here = str(Path(files).absolute()) if files else None  # the written path means the config's folder, not the shell's
-    answers = Answers(webhook=secret, files=here, started_on=started_on.date() if started_on else None, **rest)
-    outcome = write_config(invocation.folder, answers, invocation.environ, replace=replace)
-    for path in outcome.written:
-        click.echo(f"wrote {path}")
-    click.echo(f"{outcome.n_stages - len(outcome.unrecognised)} of {outcome.n_stages} stages recognised")
-    if outcome.unrecognised:
-        click.echo("say in stages.toml what these mean: " + "; ".join(outcome.unrecognised))
-    click.echo("next: read stages.toml and launches.toml, then `payback run`")
 
 
 @payback.command()
@@ -298,70 +257,8 @@ def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, is_open
         )
 
 
-@payback.command()
-@click.argument("name", required=False)
-@click.option("--dialect", type=click.Choice(("duckdb", "postgresql")), default="duckdb", show_default=True, help="Database.")
-def sql(name: str | None, dialect: str) -> None:
-    """The exact SQL behind a figure; without NAME the list of queries."""
-    from pipeline import queries
-    if name:
-        click.echo(_query(name).sql(dialect))
-        return
-    for known in queries.every_name():
-        click.echo(f"{known:32} {queries.load(known).title}")
-
-
-@payback.group()
-def plan() -> None:
-    """Plan ahead: a randomised hold-out, where only chance can tell."""
-
-
-@plan.command()
-@click.argument("launch")
-@click.option("--share", type=click.FloatRange(1, 99), help="Percent of the leads held out (default: as configured, else 50).")
-@click.option("--effect", type=float, default=10.0, show_default=True, help="Change of the rate to be seen, in percent.")
-@as_of_option
-@json_option
-@click.pass_obj
-def holdout(
-    invocation: Invocation, launch: str, share: float | None, effect: float, as_of: date | datetime | None, is_json: bool
-) -> None:
-    """Who is held out by chance, for how many weeks, and how to check it."""
-    from pipeline.plan import plan_launch_holdout
-
-    settings = invocation.settings()
-    part = None if share is None else share / 100
-    planned = plan_launch_holdout(settings, settings.launch(launch), share=part, effect=effect / 100, as_of=as_of)
-    if is_json:
-        _print_json(planned.as_dict(), invocation)
-        return
-    for line in planned.lines():
-        click.echo(line)
-
-
-for command in (backup, restore, prune, erase, serve, password, status, alerts, schedule, deliver):
+for command in (init, plan, sql, backup, restore, prune, erase, serve, password, status, alerts, schedule, deliver):
     payback.add_command(command)
-
-
-def _asked(option: str, question: str, *, is_hidden: bool = False) -> str:
-    """The answer of somebody at a terminal; without one the option is missing."""
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{option} is missing, and nobody is there to be asked")
-    answer: str = click.prompt(question, hide_input=is_hidden)
-    return answer
-
-
-def _query(name: str) -> "Query":
-    """By full name (`metrics/show_rate`) or by the last part of it."""
-    from pipeline import queries
-    from pipeline.strict import nearest
-
-    known = queries.every_name()
-    fits = [full for full in known if name in (full, full.rpartition("/")[2])]
-    if not fits:
-        short = [full.rpartition("/")[2] for full in known]
-        raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
-    return queries.load(fits[0])
 
 
 @contextmanager

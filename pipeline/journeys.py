@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from connectors.text import fold
+from pipeline.launches import Scope
 from pipeline.queries import load
-from pipeline.settings import ChannelRule, Scope, StageRule
+from pipeline.settings import ChannelRule
+from pipeline.stages import StageRule
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading

@@ -12,6 +12,7 @@ from pipeline.effects import Funnel, ProcessEffect, at_margin
 from pipeline.guards import OtherLaunch, Signals, shared_scope, strong_growth
 from pipeline.guards import guards as run_guards
 from pipeline.ladder import Rung
+from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel, placebo_panel
 from pipeline.periods import Periods
@@ -21,7 +22,6 @@ from pipeline.recording import Guard
 from pipeline.roi import Money
 from pipeline.sensitivity import Choices, Variation
 from pipeline.sensitivity import sensitivity as run_sensitivity
-from pipeline.settings import Launch
 from pipeline.weekly import WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:

@@ -35,6 +35,7 @@ from pipeline.hurdles import Hurdle
 from pipeline.journeys import StageUse, build_journeys
 from pipeline.judging import Judged, Outlook, judge, outlook
 from pipeline.ladder import Rung, Verdict
+from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
@@ -57,7 +58,7 @@ from pipeline.power import Power
 from pipeline.queries import load
 from pipeline.recording import Guard
 from pipeline.sensitivity import Variation
-from pipeline.settings import Launch, Settings
+from pipeline.settings import Settings
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:

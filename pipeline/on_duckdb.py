@@ -1,4 +1,4 @@
-"""The warehouse in a DuckDB file. All use of duckdb and duckdb-engine is here.
+"""The warehouse in a DuckDB file. All use of duckdb and duckdb-engine is here and in attachments.py.
 
 DuckDB lets one process write a file, or several read it. So a file is attached for one transaction and released after
 it, and whoever finds it taken tries again until a deadline.
@@ -11,7 +11,6 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,101 +21,14 @@ from duckdb_engine import ConnectionWrapper
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.attachments import ATTACHMENTS, Taken
 from pipeline.database import Parameters, plain
 from pipeline.errors import NoWarehouse, WarehouseError
-from pipeline.stopping import calling_off
 
 _KEPT = "nothing already stored is lost"
 _BLOCK = 50_000  # rows
 # Somebody may have opened the old file and not yet asked for its lock when the new one takes its place: it must find it taken.
 _LINGER = 0.2
-
-
-class _Taken(Exception):
-    """The file is in use; `holder` says by whom."""
-
-    def __init__(self, holder: str) -> None:
-        super().__init__(holder)
-        self.holder = holder
-
-
-@dataclass(slots=True)
-class _Attached:
-    name: str
-    is_writable: bool
-    threads: list[int] = field(default_factory=list)  # who uses it now
-    has_writer: bool = False
-
-
-class _Process:
-    """The files this process has attached now, to one DuckDB instance.
-
-    Attaching a file takes 1 ms, starting an instance 25 ms. A lock on a file belongs to the whole process, so this is
-    the one piece of state that all warehouses of a process share.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._instance: duckdb.DuckDBPyConnection | None = None
-        self._files: dict[Path, _Attached] = {}
-        self._n_attached = 0
-        self._connections: dict[int, duckdb.DuckDBPyConnection] = {}
-
-    def open(self, path: Path, write: bool) -> duckdb.DuckDBPyConnection:
-        """A connection to the file, attached if it is not. Raises _Taken, duckdb.Error."""
-        me = threading.get_ident()
-        with self._lock:
-            if self._instance is None:
-                # What does not fit into memory goes beside the warehouse, where the same people may read it.
-                self._instance = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
-            attached = self._files.get(path)
-            if attached is None:
-                self._n_attached += 1
-                attached = _Attached(f"warehouse_{self._n_attached}", write)
-                mode = "" if write else " (READ_ONLY)"
-                quoted = str(path).replace("'", "''")
-                self._instance.execute(f"ATTACH '{quoted}' AS {attached.name}{mode}")
-                self._files[path] = attached
-            elif write and (attached.has_writer or not attached.is_writable):
-                if me in attached.threads:
-                    raise RuntimeError("a transaction of the warehouse is still open in this thread: end it before writing")
-                raise _Taken("another thread of this process")
-            attached.threads.append(me)
-            attached.has_writer = attached.has_writer or write
-            connection = self._instance.cursor()
-            connection.execute(f"USE {attached.name}")
-            self._connections[id(connection)] = connection
-            return connection
-
-    def is_quiet(self, path: Path) -> bool:
-        """Whether no thread of this process has the file open for writing."""
-        with self._lock:
-            return not self._files[path].is_writable
-
-    def call_off(self) -> None:
-        """End the queries under way. For a signal handler: it must not wait for the lock, which the code below it may hold."""
-        for connection in tuple(self._connections.values()):
-            with suppress(duckdb.Error):
-                connection.interrupt()
-
-    def close(self, connection: duckdb.DuckDBPyConnection, path: Path, write: bool, thread: int) -> None:
-        """Give the file back; the last one out detaches it, which folds the log into the file."""
-        with self._lock:
-            del self._connections[id(connection)]
-            attached = self._files[path]
-            attached.threads.remove(thread)
-            attached.has_writer = attached.has_writer and not write
-            if attached.threads or self._instance is None:
-                return
-            del self._files[path]
-            # On a full disk the log cannot be folded in, and DETACH says so once it has let go of the file: what was
-            # committed is in the log beside it, and whoever opens the file next reads that.
-            with suppress(duckdb.Error):
-                self._instance.execute(f"DETACH {attached.name}")
-
-
-_PROCESS = _Process()
-calling_off.append(_PROCESS.call_off)
 
 
 class _Wire(ConnectionWrapper):
@@ -237,7 +149,7 @@ class OnDuckDB:
         while True:
             wire = self._open(write=False)
             try:
-                if not is_folded or (not _log(self._path).exists() and _PROCESS.is_quiet(self._path)):
+                if not is_folded or (not _log(self._path).exists() and ATTACHMENTS.is_quiet(self._path)):
                     yield wire.raw
                     return
             finally:
@@ -270,9 +182,9 @@ class OnDuckDB:
         pause = 0.005
         while True:
             try:
-                connection = _PROCESS.open(self._path, write)
-                return _Wire(connection, partial(_PROCESS.close, connection, self._path, write, thread))
-            except (_Taken, duckdb.Error) as error:
+                connection = ATTACHMENTS.open(self._path, write)
+                return _Wire(connection, partial(ATTACHMENTS.close, connection, self._path, write, thread))
+            except (Taken, duckdb.Error) as error:
                 holder = _holder(error)
                 if holder is None:
                     raise
@@ -346,7 +258,7 @@ _FAULTS = (
 
 def _holder(error: Exception) -> str | None:
     """Who has the file, None when the error is about something else."""
-    if isinstance(error, _Taken):
+    if isinstance(error, Taken):
         return error.holder
     message = str(error)
     if "Could not set lock" in message:

@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.account import DIMENSIONS
 from pipeline.journeys import UNKNOWN
+from pipeline.launches import Scope
 from pipeline.periods import Periods
 from pipeline.queries import load
-from pipeline.settings import Scope
 from pipeline.synthetic import MIN_DONORS, PanelEffect, difference_in_differences, synthetic_control, synthetic_did
 
 if TYPE_CHECKING:

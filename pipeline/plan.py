@@ -10,10 +10,11 @@ from typing import Any
 
 from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.holdout import MAX_WEEKS, WEEKS_SHOWN, HoldoutPlan, plan_holdout
+from pipeline.launches import Launch
 from pipeline.measurement import Measurement, measure
 from pipeline.periods import monday_after
 from pipeline.run import as_of_from, open_warehouse, refuse_before_memory
-from pipeline.settings import Launch, Settings
+from pipeline.settings import Settings
 
 # The pace of the last weeks: a hold-out runs from now on, not through last summer.
 RECENT_WEEKS = 8

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from connectors.records import Stage
 from connectors.text import clean_name, fold
-from pipeline.settings import NO_MILESTONE, ChannelRule
+from pipeline.settings import ChannelRule
+from pipeline.stages import NO_MILESTONE
 from pipeline.strict import Place, build
 
 

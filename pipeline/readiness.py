@@ -14,7 +14,8 @@ from connectors.records import Stage
 from pipeline.errors import NothingToMeasure, NoWarehouse, PipelineError
 from pipeline.measurement import measure
 from pipeline.run import as_of_from, open_warehouse
-from pipeline.settings import Settings, SourceSettings, StageRule, open_source
+from pipeline.settings import Settings, SourceSettings, open_source
+from pipeline.stages import StageRule
 
 
 @dataclass(frozen=True, slots=True)

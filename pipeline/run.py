@@ -14,12 +14,13 @@ from pipeline.changes import changes_since
 from pipeline.document import document, document_bytes, plain_json
 from pipeline.erasure import keep_erased
 from pipeline.errors import Busy, ConfigError, Exit, Interrupted, NothingToMeasure, exit_code
+from pipeline.launches import Launch
 from pipeline.logbook import Hop, Logbook, written_run
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.pull import Outcome, attempt
 from pipeline.reports import render, write
-from pipeline.settings import Launch, Settings, SourceSettings, open_source
+from pipeline.settings import Settings, SourceSettings, open_source
 from pipeline.state import State
 from pipeline.strict import nearest
 from pipeline.warehouse import Reading, Warehouse, utc_now

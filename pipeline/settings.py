@@ -25,14 +25,13 @@ from connectors.secrets import Secret
 from pipeline.errors import ConfigError
 from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.languages import check_language
+from pipeline.launches import Launch, read_launches
 from pipeline.recipients import Alerts, check_alerts
+from pipeline.stages import StageRule, read_stages
 from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
 from pipeline.subscribers import Subscriber, check_subscribers
 from pipeline.unattended import Schedule, Serve
 from pipeline.users import Dashboard, check_dashboard
-
-MILESTONES = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost")
-NO_MILESTONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,75 +58,6 @@ class ChannelRule:
     utm_source: tuple[str, ...] = ()
     utm_medium: tuple[str, ...] = ()
     utm_campaign: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StageRule:
-    """One CRM stage and the milestone it means; `none` is a known stage that means no milestone. `pipeline_id` "*": any."""
-
-    source: str
-    entity: str
-    pipeline_id: str
-    stage_id: str
-    milestone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which leads a launch touches; an empty tuple means all."""
-
-    channels: tuple[str, ...] = ()
-    branches: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-    pipelines: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchCosts:
-    """What the launch costs, in the business's currency; None is "not counted", which is not 0."""
-
-    one_off: float | None = None
-    monthly: float | None = None
-    usage_per_lead: float | None = None
-    staff_hours_one_off: float | None = None
-    staff_hours_monthly: float | None = None
-    hour_rate: float | None = None
-    saved_hours_monthly: float | None = None
-    is_saved_cash: bool = False  # saved hours count as money only when somebody is really not paid for them
-
-
-@dataclass(frozen=True, slots=True)
-class Holdout:
-    """A running hold-out: from `started_on` the hash of a lead's id keeps `share` of the leads with the old process."""
-
-    started_on: date
-    salt: str
-    share: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ControlChoice:
-    """What the launch is measured against, when the owner knows better than the proposal: values of one dimension."""
-
-    dimension: str
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A thing that started on a date, in a scope, with costs."""
-
-    name: str
-    title: str
-    started_on: date
-    margin: float | None = None  # share of revenue that stays as gross profit, 0..1
-    washout_days: int = 0
-    horizon_days: int | None = None  # None: chosen from the pre period
-    costs: LaunchCosts = field(default_factory=LaunchCosts)
-    scope: Scope = field(default_factory=Scope)
-    holdout: Holdout | None = None
-    control: ControlChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +165,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     _check_business(outline.business, Place(main))
     kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
-    launches = _launches(folder / "launches.toml", set(outline.sources))
+    launches = read_launches(folder / "launches.toml", set(outline.sources))
     check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
@@ -253,7 +183,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             _source(name, table, Place(main, f"sources.{name}"), variables, home) for name, table in outline.sources.items()
         ),
         channels=outline.channels,
-        stages=_stages(folder / "stages.toml", set(outline.sources)),
+        stages=read_stages(folder / "stages.toml", set(outline.sources)),
         launches=launches,
         hash_key=Secret(key),
         schedule=outline.schedule,
@@ -332,88 +262,3 @@ def open_source(source: SourceSettings, settings: Settings) -> Connector | Reade
     kind: Any = registry.kind(source.kind)
     opened: Connector | Reader = kind.open(source.options, surroundings)
     return opened
-
-
-def _stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
-    """stages.toml: [SOURCE.ENTITY] or [SOURCE."ENTITY/PIPELINE"], then STAGE = "milestone"."""
-    if not path.is_file():
-        return ()
-    rules = []
-    for source, entities in read_toml(path).items():
-        if source not in sources:
-            raise ConfigError(f"{Place(path, source)}: no source {source!r}{nearest(source, sorted(sources))}")
-        for entity_pipeline, stages in _table(entities, Place(path, source)).items():
-            entity, _, pipeline_id = entity_pipeline.partition("/")
-            place = Place(path, f"{source}.{entity_pipeline}")
-            stages = _table(stages, place)
-            if entity not in ("lead", "deal"):
-                raise ConfigError(f"{place}: {entity!r} is neither lead nor deal")
-            for stage_id, milestone in stages.items():
-                if milestone not in (*MILESTONES, NO_MILESTONE):
-                    raise ConfigError(
-                        f"{place.of(stage_id)}: {milestone!r} is no milestone{nearest(str(milestone), MILESTONES)}",
-                        hint=f"milestones: {', '.join(MILESTONES)}, or none",
-                    )
-                rules.append(StageRule(source, entity, pipeline_id or "*", stage_id, milestone))
-    return tuple(rules)
-
-
-def _table(value: object, place: Place) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{place}: expected a table of keys")
-    return value
-
-
-def _check_launch(launch: Launch, place: Place) -> None:
-    """Values no launch can have."""
-    for cost, amount in asdict(launch.costs).items():
-        if isinstance(amount, float) and not 0 <= amount <= 1e12:
-            raise ConfigError(f"{place.of('costs').of(cost)}: a cost is a number from 0 to 10^12, not negative")
-    if not 1990 <= launch.started_on.year <= 2200:
-        raise ConfigError(f"{place.of('started_on')}: no launch started in the year {launch.started_on.year}")
-    if not 0 <= launch.washout_days <= 366:
-        raise ConfigError(f"{place.of('washout_days')}: days that count for neither side, from 0 to 366")
-    if launch.horizon_days is not None and not 1 <= launch.horizon_days <= 366:
-        raise ConfigError(f"{place.of('horizon_days')}: days an outcome may take, from 1 to 366; leave it out to have it chosen")
-    if launch.control is not None:
-        dimensions = ("channel", "branch", "owner", "pipeline")
-        if launch.control.dimension not in dimensions:
-            where = place.of("control").of("dimension")
-            raise ConfigError(
-                f"{where}: {launch.control.dimension!r} is no dimension{nearest(launch.control.dimension, dimensions)}",
-                hint=f"one of {', '.join(dimensions)}",
-            )
-        if not launch.control.keys:
-            raise ConfigError(f"{place.of('control').of('keys')}: name at least one {launch.control.dimension}")
-    if launch.holdout is not None:
-        _check_holdout(launch, launch.holdout, place.of("holdout"))
-
-
-def _check_holdout(launch: Launch, holdout: Holdout, place: Place) -> None:
-    if not 0 < holdout.share < 1:
-        raise ConfigError(f"{place.of('share')}: the part of the leads held out is above 0 and below 1, for example 0.5")
-    if not holdout.salt.strip():
-        raise ConfigError(f"{place.of('salt')}: the salt is empty", hint="`payback plan holdout` proposes one")
-    if holdout.started_on < launch.started_on:
-        raise ConfigError(
-            f"{place.of('started_on')}: the hold-out starts before the launch of {launch.started_on}",
-            hint="before the launch there is nothing to hold anybody out of",
-        )
-
-
-def _launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
-    if not path.is_file():
-        return ()
-    launches = []
-    for name, table in read_toml(path).items():
-        place = Place(path, name)
-        check_name(name, place)
-        launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
-        if launch.margin is not None and not 0 < launch.margin <= 1:
-            raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
-        _check_launch(launch, place)
-        for source in launch.scope.sources:
-            if source not in sources:
-                raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")
-        launches.append(launch)
-    return tuple(launches)

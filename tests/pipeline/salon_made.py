@@ -9,7 +9,9 @@ import numpy as np
 
 from connectors.records import Deal, Lead, Record, StageChange
 from connectors.secrets import Secret
-from pipeline.settings import Business, ChannelRule, Launch, LaunchCosts, Settings, StageRule
+from pipeline.launches import Launch, LaunchCosts
+from pipeline.settings import Business, ChannelRule, Settings
+from pipeline.stages import StageRule
 from tests.pipeline.records_made import lead as plain_lead
 
 FIRST = date(2026, 1, 5)  # a Monday

@@ -15,10 +15,10 @@ from pipeline.document import document, document_bytes
 from pipeline.effects import Funnel, process_effect, total_claim
 from pipeline.errors import NothingToMeasure
 from pipeline.ladder import total_rule
+from pipeline.launches import Scope
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.reports.html import render_html
-from pipeline.settings import Scope
 from pipeline.warehouse import Warehouse
 from pipeline.weekly import Weeks
 from tests.pipeline.salon_made import FIRST, LAUNCHED, launch, lead_with, salon, settings

@@ -10,7 +10,7 @@ from connectors.records import Lead, Stage
 from pipeline import queries
 from pipeline.checks import WEIGHTS, Window, names, run_checks, trust_score, wrong_rows
 from pipeline.journeys import build_journeys
-from pipeline.settings import Scope
+from pipeline.launches import Scope
 from tests.pipeline.salon_made import CHANNELS, STAGES, lead_with
 
 MORNING = datetime(2026, 1, 5, 10, 0)

@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.document import document as document_of
 from pipeline.explain import SERIES, explain
+from pipeline.launches import LaunchCosts
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.reports.words import LANGUAGES
-from pipeline.settings import LaunchCosts
 from pipeline.warehouse import Warehouse
 from tests.pipeline.reports import evidence_made
 from tests.pipeline.salon_made import launch, salon, settings

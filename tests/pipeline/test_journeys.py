@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.journeys import build_journeys, channel_of, fits, folded, milestone_of
-from pipeline.settings import ChannelRule, Scope, StageRule
+from pipeline.launches import Scope
+from pipeline.settings import ChannelRule
+from pipeline.stages import StageRule
 from tests.pipeline.salon_made import CHANNELS, STAGES, deal, lead_with
 
 SOON = datetime(2026, 12, 1)

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.document import document
+from pipeline.launches import ControlChoice, Holdout, Scope
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
-from pipeline.settings import ControlChoice, Holdout, Scope
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import LAUNCHED, launch, salon, settings
 

@@ -11,9 +11,10 @@ import pytest
 from connectors.records import Lead, StageChange
 from pipeline.document import document, document_bytes
 from pipeline.errors import ConfigError, NothingToMeasure
+from pipeline.launches import LaunchCosts, Scope
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
-from pipeline.settings import LaunchCosts, Scope, StageRule
+from pipeline.stages import StageRule
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import FIRST, LAUNCHED, deal, launch, lead_with, salon, settings
 

@@ -16,7 +16,7 @@ from pipeline.errors import Exit
 from pipeline.holdout import TooFewLeads, analyse, is_held_out, smallest_effect
 from pipeline.init import Answers, write_config
 from pipeline.journeys import build_journeys
-from pipeline.settings import Holdout
+from pipeline.launches import Holdout
 from tests.pipeline.conftest import Office, build_salon
 from tests.pipeline.salon_made import CHANNELS, FIRST, STAGES, lead_with, salon
 

@@ -12,10 +12,11 @@ from connectors.records import Owner
 from pipeline.document import document
 from pipeline.effects import Interval
 from pipeline.ladder import verdict
+from pipeline.launches import LaunchCosts
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.reports import render
-from pipeline.settings import ChannelRule, LaunchCosts
+from pipeline.settings import ChannelRule
 from pipeline.warehouse import Warehouse
 from tests.pipeline.reports import evidence_made
 from tests.pipeline.salon_made import launch, salon, settings

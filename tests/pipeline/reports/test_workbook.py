@@ -13,10 +13,10 @@ import openpyxl
 import pytest
 import time_machine
 
+from pipeline.launches import LaunchCosts
 from pipeline.reports import render
 from pipeline.reports.roi_sheet import INPUTS, LINES
 from pipeline.reports.words import LANGUAGES, words_of
-from pipeline.settings import LaunchCosts
 from tests.hostile import TEXTS
 
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")

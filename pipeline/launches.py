@@ -1,0 +1,122 @@
+"""What is measured, and what it costs: config/launches.toml."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+from pipeline.strict import Place, build, check_name, nearest, read_toml
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which leads a launch touches; an empty tuple means all."""
+
+    channels: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchCosts:
+    """What the launch costs, in the business's currency; None is "not counted", which is not 0."""
+
+    one_off: float | None = None
+    monthly: float | None = None
+    usage_per_lead: float | None = None
+    staff_hours_one_off: float | None = None
+    staff_hours_monthly: float | None = None
+    hour_rate: float | None = None
+    saved_hours_monthly: float | None = None
+    is_saved_cash: bool = False  # saved hours count as money only when somebody is really not paid for them
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """A running hold-out: from `started_on` the hash of a lead's id keeps `share` of the leads with the old process."""
+
+    started_on: date
+    salt: str
+    share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChoice:
+    """What the launch is measured against, when the owner knows better than the proposal: values of one dimension."""
+
+    dimension: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A thing that started on a date, in a scope, with costs."""
+
+    name: str
+    title: str
+    started_on: date
+    margin: float | None = None  # share of revenue that stays as gross profit, 0..1
+    washout_days: int = 0
+    horizon_days: int | None = None  # None: chosen from the pre period
+    costs: LaunchCosts = field(default_factory=LaunchCosts)
+    scope: Scope = field(default_factory=Scope)
+    holdout: Holdout | None = None
+    control: ControlChoice | None = None
+
+
+def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
+    """The launches of launches.toml, in its order. Raises ConfigError naming file, key and the nearest valid key."""
+    if not path.is_file():
+        return ()
+    launches = []
+    for name, table in read_toml(path).items():
+        place = Place(path, name)
+        check_name(name, place)
+        launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
+        if launch.margin is not None and not 0 < launch.margin <= 1:
+            raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
+        _check_launch(launch, place)
+        for source in launch.scope.sources:
+            if source not in sources:
+                raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")
+        launches.append(launch)
+    return tuple(launches)
+
+
+def _check_launch(launch: Launch, place: Place) -> None:
+    """Values no launch can have."""
+    for cost, amount in asdict(launch.costs).items():
+        if isinstance(amount, float) and not 0 <= amount <= 1e12:
+            raise ConfigError(f"{place.of('costs').of(cost)}: a cost is a number from 0 to 10^12, not negative")
+    if not 1990 <= launch.started_on.year <= 2200:
+        raise ConfigError(f"{place.of('started_on')}: no launch started in the year {launch.started_on.year}")
+    if not 0 <= launch.washout_days <= 366:
+        raise ConfigError(f"{place.of('washout_days')}: days that count for neither side, from 0 to 366")
+    if launch.horizon_days is not None and not 1 <= launch.horizon_days <= 366:
+        raise ConfigError(f"{place.of('horizon_days')}: days an outcome may take, from 1 to 366; leave it out to have it chosen")
+    if launch.control is not None:
+        dimensions = ("channel", "branch", "owner", "pipeline")
+        if launch.control.dimension not in dimensions:
+            where = place.of("control").of("dimension")
+            raise ConfigError(
+                f"{where}: {launch.control.dimension!r} is no dimension{nearest(launch.control.dimension, dimensions)}",
+                hint=f"one of {', '.join(dimensions)}",
+            )
+        if not launch.control.keys:
+            raise ConfigError(f"{place.of('control').of('keys')}: name at least one {launch.control.dimension}")
+    if launch.holdout is not None:
+        _check_holdout(launch, launch.holdout, place.of("holdout"))
+
+
+def _check_holdout(launch: Launch, holdout: Holdout, place: Place) -> None:
+    if not 0 < holdout.share < 1:
+        raise ConfigError(f"{place.of('share')}: the part of the leads held out is above 0 and below 1, for example 0.5")
+    if not holdout.salt.strip():
+        raise ConfigError(f"{place.of('salt')}: the salt is empty", hint="`payback plan holdout` proposes one")
+    if holdout.started_on < launch.started_on:
+        raise ConfigError(
+            f"{place.of('started_on')}: the hold-out starts before the launch of {launch.started_on}",
+            hint="before the launch there is nothing to hold anybody out of",
+        )
