@@ -1,12 +1,10 @@
 """Messages really arrive, over real sockets: once when something needs a person, once when it is over."""
 
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,22 +22,6 @@ from tests.pipeline.shop_made import Letterbox, Shop
 
 ROOT = Path(__file__).parents[2]
 TO = '\n[alerts]\nto = ["env:ALERT"]\n'
-
-
-@pytest.fixture
-def box() -> Iterator[Letterbox]:
-    letterbox = Letterbox()
-    yield letterbox
-    letterbox.close()
-
-
-@pytest.fixture
-def shop(tmp_path: Path, box: Letterbox, migrated_file: Path) -> Shop:
-    """A shop with one generic webhook to tell."""
-    shop = Shop.made(tmp_path / "shop", more=TO)
-    shutil.copy(migrated_file, shop.home / "payback.duckdb")
-    shop.environ["ALERT"] = f"json://127.0.0.1:{box.port}/hook-of-the-owner"
-    return shop
 
 
 def broken(shop: Shop) -> None:

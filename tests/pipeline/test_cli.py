@@ -39,20 +39,16 @@ def test_night_measures_reports_and_repeats_itself_to_the_byte(
     assert json.loads(first)["metrics"]["leads"]["post"]["value"] > 100
 
 
-def test_measure_prints_the_document_and_keeps_it(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    assert office.payback("sync") == Exit.OK
-    capsys.readouterr()
-    assert office.payback("measure", "assistant", "--json") == Exit.OK
+def test_measure_prints_the_document_and_keeps_it(synced: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert synced.payback("measure", "assistant", "--json") == Exit.OK
     document = json.loads(capsys.readouterr().out)
     assert document["schema_version"] == 2
     assert document["verdict"]["code"]
-    assert n_versions(office)["snapshots"] == 1
+    assert n_versions(synced)["snapshots"] == 1
 
 
-def test_measure_explains_every_figure(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    assert office.payback("sync") == Exit.OK
-    capsys.readouterr()
-    assert office.payback("measure", "assistant", "--explain", "--lang", "en") == Exit.OK
+def test_measure_explains_every_figure(synced: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert synced.payback("measure", "assistant", "--explain", "--lang", "en") == Exit.OK
     told = capsys.readouterr().out
     assert told.startswith("# ")
     assert "payback sql metrics/booking_conversion" in told or "payback sql booking_conversion" in told
@@ -108,23 +104,22 @@ def test_every_command_has_help_and_is_documented(name: str, capsys: pytest.Capt
     ids=lambda value: f"{value.match}-{value.action}" if isinstance(value, Fault) else "",
 )
 def test_unreadable_portal_is_said_and_loses_nothing(
-    office: Office, fault: Fault, code: Exit, words: str, capsys: pytest.CaptureFixture[str], impatient: None
+    synced: Office, fault: Fault, code: Exit, words: str, capsys: pytest.CaptureFixture[str], impatient: None
 ) -> None:
-    assert office.payback("sync") == Exit.OK
-    stored = n_versions(office)
-    for key in office.portal.store.leads.ids[:120]:
-        office.portal.update_lead(int(key), STATUS_ID="JUNK")
+    stored = n_versions(synced)
+    for key in synced.portal.store.leads.ids[:120]:
+        synced.portal.update_lead(int(key), STATUS_ID="JUNK")
     capsys.readouterr()
-    office.portal.fail(fault)
-    assert office.payback("sync", "--full") == code
+    synced.portal.fail(fault)
+    assert synced.payback("sync", "--full") == code
     printed = "".join(capsys.readouterr())
     assert words.lower() in printed.lower()
     assert "demo0secret0" not in printed
     assert "Traceback" not in printed
-    now = n_versions(office)
+    now = n_versions(synced)
     assert all(now[table] >= stored[table] for table in RECORD_TABLES)
-    office.portal.heal()
-    assert office.payback("sync") == Exit.OK
+    synced.portal.heal()
+    assert synced.payback("sync") == Exit.OK
 
 
 def test_wrong_webhook(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,13 +201,11 @@ def set_start(office: Office, on: str) -> None:
 
 
 @pytest.mark.parametrize(("start", "words"), [("2199-01-07", "after it has started"), ("2020-01-06", "before")])
-def test_launch_without_a_period_to_measure(office: Office, start: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    set_start(office, start)
-    office.payback("sync")
-    capsys.readouterr()
-    assert office.payback("measure", "assistant") == Exit.NOTHING
+def test_launch_without_a_period_to_measure(synced: Office, start: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_start(synced, start)
+    assert synced.payback("measure", "assistant") == Exit.NOTHING
     assert words in capsys.readouterr().err
-    assert office.payback("run", "--out", str(office.folder)) == Exit.NOTHING
+    assert synced.payback("run", "--out", str(synced.folder)) == Exit.NOTHING
 
 
 def test_zero_leads(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,27 +214,23 @@ def test_zero_leads(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
     assert "lead" in capsys.readouterr().err
 
 
-def test_missing_margin_and_zero_cost(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    office.edit("launches.toml", "margin = 0.6", "")
-    office.payback("sync")
-    capsys.readouterr()
-    assert office.payback("measure", "assistant", "--json") == Exit.OK
+def test_missing_margin_and_zero_cost(synced: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    synced.edit("launches.toml", "margin = 0.6", "")
+    assert synced.payback("measure", "assistant", "--json") == Exit.OK
     money = json.loads(capsys.readouterr().out)["money"]
     assert money["incremental_profit"] is None
     assert money["missing"]["roi"] == "margin_missing"
-    office.edit("launches.toml", "started_on", "margin = 0.6\nstarted_on")
-    office.edit("launches.toml", "one_off = 30000.0", "one_off = 0")
-    office.edit("launches.toml", "monthly = 5000.0", "monthly = 0")
-    assert office.payback("measure", "assistant", "--json") == Exit.OK
+    synced.edit("launches.toml", "started_on", "margin = 0.6\nstarted_on")
+    synced.edit("launches.toml", "one_off = 30000.0", "one_off = 0")
+    synced.edit("launches.toml", "monthly = 5000.0", "monthly = 0")
+    assert synced.payback("measure", "assistant", "--json") == Exit.OK
     money = json.loads(capsys.readouterr().out)["money"]
     assert money["roi"] is None
     assert money["missing"]["roi"] == "cost_zero"
 
 
-def test_unmapped_stage_is_a_finding_with_a_count(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    office.payback("sync")
-    capsys.readouterr()
-    assert office.payback("check") == Exit.FINDINGS
+def test_unmapped_stage_is_a_finding_with_a_count(synced: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert synced.payback("check") == Exit.FINDINGS
     printed = capsys.readouterr().out
     assert "unmapped_stages" in printed
     assert "stand nowhere in stages.toml" in printed
@@ -313,16 +302,14 @@ def test_one_stage_name_in_two_funnels(tmp_path: Path) -> None:
     assert main(["--config", config, "sync"], {}) == Exit.OK
 
 
-def test_as_of_is_a_moment_that_was(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
-    office.payback("sync")
-    capsys.readouterr()
-    assert office.payback("measure", "assistant", "--as-of", "2199-01-01") == Exit.CONFIG
+def test_as_of_is_a_moment_that_was(synced: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    assert synced.payback("measure", "assistant", "--as-of", "2199-01-01") == Exit.CONFIG
     assert "future" in capsys.readouterr().err
-    assert office.payback("measure", "assistant", "--as-of", "2020-01-01") == Exit.NOTHING
+    assert synced.payback("measure", "assistant", "--as-of", "2020-01-01") == Exit.NOTHING
     assert "the first sync was on" in capsys.readouterr().err
     now = datetime.now(UTC) + timedelta(hours=3)
     there = now.replace(tzinfo=timezone(timedelta(hours=3))).isoformat(timespec="seconds")
-    assert office.payback("measure", "assistant", "--as-of", there, "--json") == Exit.OK
+    assert synced.payback("measure", "assistant", "--as-of", there, "--json") == Exit.OK
     seen_until = datetime.fromisoformat(json.loads(capsys.readouterr().out)["seen_until"])
     assert abs(seen_until - datetime.now(UTC).replace(tzinfo=None)) < timedelta(minutes=5)
 

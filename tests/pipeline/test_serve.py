@@ -241,15 +241,6 @@ def shown(standing: Standing, settings: Settings) -> str:
 # --- what keeps it from starting ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    folder = tmp_path / "config"
-    folder.mkdir()
-    (folder / "payback.toml").write_text('[business]\nlanguage = "en"\n', encoding="utf-8")
-    (tmp_path / ".env").write_text("PAYBACK_HASH_KEY=0123456789abcdef0123\nSHORT=abc\n", encoding="utf-8")
-    return folder
-
-
 def refused(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
     assert main(["--config", str(config), "serve", *options], {}) == Exit.CONFIG
     return capsys.readouterr().err

@@ -1,10 +1,7 @@
 """What changes or breaks while nobody looks: the configuration, a night that cannot begin, Payback's own files."""
 
 import random
-import shutil
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -15,22 +12,6 @@ from pipeline.logbook import note_not_begun
 from pipeline.run import run_nightly
 from pipeline.schedule import Nights, timetable
 from tests.pipeline.shop_made import Letterbox, Shop
-
-
-@pytest.fixture
-def box() -> Iterator[Letterbox]:
-    letterbox = Letterbox()
-    yield letterbox
-    letterbox.close()
-
-
-@pytest.fixture
-def shop(tmp_path: Path, box: Letterbox, migrated_file: Path) -> Shop:
-    """A shop with one generic webhook to tell."""
-    shop = Shop.made(tmp_path / "shop", more='\n[alerts]\nto = ["env:ALERT"]\n')
-    shutil.copy(migrated_file, shop.home / "payback.duckdb")
-    shop.environ["ALERT"] = f"json://127.0.0.1:{box.port}/hook-of-the-owner"
-    return shop
 
 
 def note(current: Current, error: Exception) -> None:

@@ -21,15 +21,6 @@ from pipeline.web.gauges import Gauges
 from tests.pipeline.test_serve import ROOT, figures
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    folder = tmp_path / "config"
-    folder.mkdir()
-    (folder / "payback.toml").write_text('[business]\nlanguage = "en"\n', encoding="utf-8")
-    (tmp_path / ".env").write_text("PAYBACK_HASH_KEY=0123456789abcdef0123\nSHORT=abc\n", encoding="utf-8")
-    return folder
-
-
 def printed(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
     assert main(["--config", str(config), "schedule", *options], {}) == Exit.OK
     return capsys.readouterr().out
