@@ -6,7 +6,8 @@ from connectors.bitrix24 import Bitrix24
 from connectors.conformance import kit
 from connectors.conformance.fake import FakeWire
 from tests.connectors.bitrix24.fake_wire import BitrixWire
-from tests.connectors.conformance.mutants import CONNECTORS, ENGINE, PARSERS, Plant
+from tests.connectors.conformance.engine_mutants import ENGINE
+from tests.connectors.conformance.mutants import CONNECTORS, PARSERS, Plant
 
 TRIALS = 800  # of which the family's share is tried until the mutant is caught
 

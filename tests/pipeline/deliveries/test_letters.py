@@ -25,10 +25,9 @@ from pipeline.reports.mail import mail_of
 from pipeline.reports.tables import Part
 from pipeline.state import State
 from pipeline.warehouse import Warehouse
+from tests.pipeline.deliveries.delivering import AS_OF, LAUNCHES, TODAY, snapshot
 from tests.pipeline.shop_made import Shop
-from tests.pipeline.test_deliver import AS_OF, LAUNCHES, TODAY, snapshot, warehouse_file
 
-__all__ = ["warehouse_file"]
 PNG = b"\x89PNG\r\n"
 
 

@@ -1,110 +1,25 @@
 """Weekly reports really arrive, over real sockets: each launch and week once to each subscriber, whatever dies in between."""
 
-import json
 import shutil
-import signal
 import ssl
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 import trustme
 
 from connectors.secrets import MASK
-from pipeline import alerts, couriers, deliver
-from pipeline.deliveries import MOST_TRIES, Deliveries
-from pipeline.document import document, document_bytes
+from pipeline import deliver
+from pipeline.deliveries import Deliveries
 from pipeline.errors import Exit
-from pipeline.measurement import measure
-from pipeline.periods import AsOf
 from pipeline.readiness import inspect
 from pipeline.state import State
-from pipeline.subscribers import WEEKDAYS
 from pipeline.warehouse import Warehouse
-from tests.pipeline.postoffice import ROBOT, TOKEN, PostOffice
-from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.deliveries.delivering import ADDRESSES, AS_OF, HOSTILE, LAUNCHES, TODAY, said, sent, snapshot
+from tests.pipeline.deliveries.postoffice import ROBOT, TOKEN, PostOffice
 from tests.pipeline.shop_made import Shop
-
-ROOT = Path(__file__).parents[2]
-AS_OF = "2026-08-03"
-HOSTILE = '[URL=https://evil.example]x[/URL] <a href="//evil.example">@all</a> #tag'
-LAUNCHES = "[assistant]\ntitle = {title}\nstarted_on = 2026-05-04\nmargin = 0.5\n"
-TODAY = WEEKDAYS[datetime.now(ZoneInfo("Europe/Moscow")).weekday()]
-PORTAL = '\n[sources.portal]\nkind = "bitrix24"\nwebhook = "env:WEBHOOK"\n'
-ADDRESSES = {
-    "telegram": f"tgram://{TOKEN}/-100123",
-    "wecom": f"wecombot://{ROBOT}",
-    "webhook": "json://127.0.0.1:{port}/hook-of-the-owner?key=hush-hush-7",
-    "bitrix24": "",
-}
-# The report has a way to recognise a repeat there, so a crash costs nothing; elsewhere it leaves a doubt.
-IS_REPEATABLE = {"telegram": False, "wecom": False, "webhook": True, "bitrix24": True}
-
-
-@pytest.fixture(scope="module")
-def warehouse_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
-    """A warehouse with one snapshot of one launch."""
-    folder = tmp_path_factory.mktemp("snapshot")
-    source = Warehouse(f"duckdb:///{shutil.copy(migrated_file, folder / 'source.duckdb')}")
-    source.append(salon(lift=0.5), "crm", "r1")
-    as_of = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), AS_OF)
-    with source.reading(as_of.seen_until) as reading:
-        figures = document(measure(reading, launch(title=HOSTILE), settings(), as_of))
-    file = shutil.copy(migrated_file, folder / "snapshot.duckdb")
-    Warehouse(f"duckdb:///{file}").save_snapshot("assistant", AS_OF, document_bytes(figures))
-    return Path(file)
-
-
-@pytest.fixture
-def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostOffice]:
-    found = PostOffice()
-    monkeypatch.setattr(couriers, "TELEGRAM", found.url)
-    monkeypatch.setattr(couriers, "WECOM", f"{found.url}cgi-bin/webhook/")
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def made(tmp_path: Path, warehouse_file: Path, office: PostOffice) -> Any:
-    """made(way, more, weekday=today) -> a shop whose report goes that way."""
-
-    def make(way: str = "webhook", more: str = "", *, weekday: str = TODAY) -> Shop:
-        to = 'bitrix24 = { source = "portal", dialog_id = "chat17" }' if way == "bitrix24" else 'to = "env:OWNER"'
-        table = f'\n[[deliveries]]\nname = "owner"\n{to}\nweekday = "{weekday}"\n{more}\n'
-        shop = Shop.made(tmp_path / "shop", more=(PORTAL if way == "bitrix24" else "") + table)
-        (shop.home / "config" / "launches.toml").write_text(LAUNCHES.format(title=json.dumps(HOSTILE)), encoding="utf-8")
-        shutil.copy(warehouse_file, shop.home / "payback.duckdb")
-        shop.environ |= {"OWNER": ADDRESSES[way].format(port=office.port)}
-        shop.environ |= {"WEBHOOK": f"{office.url}rest/1/secretcode/"} if way == "bitrix24" else {}
-        return shop
-
-    return make
-
-
-def sent(shop: Shop) -> list[str]:
-    """Plan and send as the end of a run does; the state of each delivery that was tried."""
-    return [one.state for one in deliver.deliver_measured(shop.settings(), {"assistant": AS_OF}, linger=0.0)]
-
-
-def states(shop: Shop) -> list[str]:
-    return [one.state for one in Deliveries(State(shop.home)).newest()]
-
-
-def said(office: PostOffice) -> list[str]:
-    """The texts that arrived."""
-    found = []
-    for one in office.received:
-        fields = one.fields
-        text = fields["text"]["content"] if isinstance(fields.get("text"), dict) else fields.get("text")
-        found.append(text or fields.get("caption") or fields.get("MESSAGE"))
-    return found
 
 
 @pytest.mark.parametrize("way", sorted(ADDRESSES))
@@ -149,13 +64,6 @@ def test_telegram_gets_files_as_one_album_and_the_text_alone_when_files_are_refu
     assert "проверочное" in office.received[-1].fields["text"]
 
 
-def snapshot(shop: Shop) -> dict[str, Any]:
-    stored = Warehouse(shop.settings().warehouse_url.reveal()).snapshot("assistant", AS_OF)
-    assert stored is not None
-    found: dict[str, Any] = json.loads(stored)
-    return found
-
-
 def test_a_webhook_gets_figures_and_which_report_it_is(made: Any, office: PostOffice) -> None:
     shop = made("webhook")
     assert sent(shop) == ["delivered"]
@@ -168,157 +76,6 @@ def test_a_webhook_gets_figures_and_which_report_it_is(made: Any, office: PostOf
     assert one.fields["figures"]["leads"]["post"] == figures["metrics"]["leads"]["a_week"]["post"]
     assert one.fields["week"] == "2026-07-27"
     assert one.fields["launch"] == {"name": "assistant", "title": HOSTILE}
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pipeline import couriers, deliver
-from pipeline.deliveries import Deliveries
-from pipeline.settings import load_settings
-couriers.TELEGRAM, couriers.WECOM = sys.argv[2], sys.argv[2] + "cgi-bin/webhook/"
-Deliveries.delivered = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-deliver.deliver_measured(load_settings(Path(sys.argv[1]) / "config", dict(os.environ)), {"assistant": "2026-08-03"}, linger=0)
-"""
-
-
-@pytest.mark.parametrize("way", sorted(ADDRESSES))
-def test_killed_between_sending_and_recording_it_is_one_delivery(
-    made: Any, office: PostOffice, way: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shop = made(way, "files = []" if way == "telegram" else "")  # drawing the file takes two seconds of this process
-    command = [sys.executable, "-c", KILLED, str(shop.home), office.url]
-    done = subprocess.run(command, cwd=ROOT, env=shop.environ, capture_output=True, text=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert len(office.received) == 1
-    for _ in range(2):
-        sent(shop)
-    if way == "webhook":  # sent again with the same key: the other side knows it
-        assert len({one.headers["Idempotency-Key"] for one in office.received}) == 1
-        assert len({json.dumps(one.fields) for one in office.received}) == 1
-    else:
-        assert len(office.received) == 1
-    assert states(shop) == ["delivered" if IS_REPEATABLE[way] else "in doubt"]
-    assert "delivery_in_doubt" in capsys.readouterr().err
-    if not IS_REPEATABLE[way]:
-        shop.payback("status")
-        assert "in doubt" in " ".join(capsys.readouterr().out.split())
-
-
-def test_two_processes_at_once_send_once(made: Any, office: PostOffice) -> None:
-    shop = made("wecom")
-    script = KILLED.replace("Deliveries.delivered = lambda *_: os.kill(os.getpid(), signal.SIGKILL)", "")
-    command = [sys.executable, "-c", script, str(shop.home), office.url]
-    running = [subprocess.Popen(command, cwd=ROOT, env=shop.environ, stderr=subprocess.PIPE) for _ in range(2)]
-    threads = [threading.Thread(target=sent, args=(shop,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for process in running:
-        process.communicate(timeout=60)
-        assert process.returncode == 0
-    assert len(office.received) == 1
-    assert states(shop) == ["delivered"]
-
-
-def test_an_answer_that_never_came_is_a_doubt_and_told(made: Any, office: PostOffice, capsys: pytest.CaptureFixture[str]) -> None:
-    shop = made("telegram")
-    office.after = lambda path, n: n == 1
-    assert sent(shop) == ["in doubt"]
-    assert sent(shop) == []
-    assert len(office.received) == 1
-    assert shop.payback("status") == Exit.FINDINGS
-    assert "Nobody knows whether" in " ".join(capsys.readouterr().out.split())
-    settings = shop.settings()
-    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=False)
-    assert outcome.state == "in doubt"
-    assert len(office.received) == 1
-    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)  # a person decides
-    assert outcome.state == "delivered"
-    assert len(office.received) == 2
-    (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)
-    assert outcome.state == "already delivered"
-    assert len(office.received) == 2
-    shop.payback("status")
-    assert "delivered" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("way", "answer"),
-    [
-        ("telegram", (429, {}, {"ok": False, "description": "Too Many Requests", "parameters": {"retry_after": 600}})),
-        ("webhook", (503, {"Retry-After": "600"}, {})),
-        ("webhook", (500, {}, {})),
-        ("wecom", (200, {}, {"errcode": 45009, "errmsg": "api freq out of limit"})),
-        ("bitrix24", (503, {}, {"error": "QUERY_LIMIT_EXCEEDED"})),
-    ],
-)
-def test_tried_again_after_the_time_that_was_asked_for(made: Any, office: PostOffice, way: str, answer: Any) -> None:
-    shop = made(way)
-    office.trouble = lambda path, n: answer if n == 1 else None
-    assert sent(shop) == ["waiting"]
-    assert sent(shop) == []  # not at once
-    (one,) = Deliveries(State(shop.home)).newest()
-    is_long = "600" in json.dumps(answer)
-    assert timedelta(seconds=590 if is_long else 50) < one.not_before - one.planned_at < timedelta(seconds=610 if is_long else 70)
-    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=610), tick=False):
-        assert sent(shop) == ["delivered"]
-    assert len(office.received) == 1
-
-
-def test_a_run_waits_for_what_may_be_tried_soon(made: Any, office: PostOffice) -> None:
-    shop = made("telegram")
-    office.trouble = lambda path, n: (500, {}, {}) if n == 1 else None
-    slept: list[float] = []
-    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
-
-        def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            clock.shift(seconds)
-
-        deliver.plan(shop.settings(), {"assistant": AS_OF})
-        round_ = deliver._Round(shop.settings(), Deliveries(State(shop.home)), sleep)
-        assert [one.state for one in round_.run(90.0, None)] == ["waiting", "delivered"]
-    assert slept == [pytest.approx(60, abs=1)]
-
-
-def test_gives_up_after_many_tries_and_an_alert_says_so(made: Any, office: PostOffice) -> None:
-    shop = made("webhook", '[alerts]\nto = ["env:OPS"]\nstale_hours = 999\n')
-    shop.environ["OPS"] = f"json://127.0.0.1:{office.port}/ops"
-    office.trouble = lambda path, n: (500, {}, {}) if "hook" in path else None
-    at = datetime.now(UTC)
-    for _ in range(MOST_TRIES):
-        with time_machine.travel(at, tick=False):
-            sent(shop)
-        at += timedelta(hours=6, minutes=1)
-    assert states(shop) == ["given up"]
-    with time_machine.travel(at, tick=False):
-        assert sent(shop) == []
-        alerts.look(shop.settings())
-        alerts.look(shop.settings())
-    told = [one.fields["message"] for one in office.received if one.path == "/ops"]
-    assert [text for text in told if "не доставлен" in text and "payback deliver" in text] != []
-    assert len([text for text in told if "не доставлен" in text]) == 1
-    assert "hush-hush" not in json.dumps(told)
-
-
-@pytest.mark.parametrize(
-    ("way", "answer"),
-    [
-        ("telegram", (403, {}, {"ok": False, "description": "Forbidden: bot was blocked by the user"})),
-        ("webhook", (307, {"Location": "http://127.0.0.1:1/"}, {})),
-        ("wecom", (200, {}, {"errcode": 93000, "errmsg": "invalid webhook url"})),
-        ("bitrix24", (403, {}, {"error": "ACCESS_ERROR"})),
-    ],
-)
-def test_what_will_never_be_taken_is_not_tried_again(made: Any, office: PostOffice, way: str, answer: Any) -> None:
-    shop = made(way)
-    office.trouble = lambda path, n: answer
-    assert sent(shop) == ["given up"]
-    assert office.n_asked == 1
-    (one,) = Deliveries(State(shop.home)).newest()
-    assert "answered" in one.error
 
 
 def test_on_its_weekday_a_missed_one_is_caught_up_once(made: Any, office: PostOffice) -> None:
