@@ -39,6 +39,9 @@ _STYLES: dict[str, dict[str, Any]] = {
     "label": {"valign": "top", "align": "left", "indent": 1},
     "aside": {"text_wrap": True, "valign": "top", "font_color": "#5c6675", "align": "left", "indent": 1},
     "name": {"valign": "top", "text_wrap": True},
+    # Slanted and grey: marked in grey print too.
+    "young": {"valign": "top", "align": "left", "indent": 1, "italic": True, "font_color": "#5c6675"},
+    "young_figure": {"valign": "top", "italic": True, "font_color": "#5c6675"},
     "total": {"bold": True, "top": 1, "valign": "top"},
     "text": {"text_wrap": True, "valign": "top"},
     "note": {"text_wrap": True, "valign": "top", "font_color": "#5c6675"},
@@ -118,7 +121,7 @@ class Sheet:
         text = cell_text(text)
         is_quoted = text.startswith(_FORMULA_LIKE)
         self.page.write_string(self.row if row is None else row, column, text, self.book.style(style, is_quoted=is_quoted))
-        if style in ("cell", "label", "name", "total"):
+        if style in ("cell", "label", "name", "total", "young"):
             self._widen(column, _width(text))
         elif style in ("head", "head_text"):
             self._widen(column, max((_width(word) for word in text.split()), default=0))
