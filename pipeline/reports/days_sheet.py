@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from math import fsum
 from typing import Any, NamedTuple
 
 from pipeline.reports.cells import Book, Kind, Sheet
@@ -73,7 +74,7 @@ def _sums(sheet: Sheet, days: list[Day], columns: Mapping[str, Json], titles: li
         for column, (name, values) in enumerate(columns.items(), start=TEXTS):
             letter = chr(ord("A") + column)
             formula = f"SUMIFS({letter}${first + 1}:{letter}${last},$C${first + 1}:$C${last},$A{sheet.row + 1})"
-            sheet.formula(column, formula, sum(values[n] for n in inside), _kind(name), "total")
+            sheet.formula(column, formula, fsum(values[n] for n in inside), _kind(name))
         sheet.row += 1
 
 

@@ -187,7 +187,7 @@ def _payback_benefit(money: Mapping[str, Json], end: str, once: float, a_month: 
 
 def roi_sheet(book: Book, document: Mapping[str, Json]) -> None:
     """Inputs, what is held fixed, results; or why there is no money to compute."""
-    sheet, say = book.sheet("roi"), book.numbers.words.say
+    sheet, say = book.sheet("roi", is_wide=True), book.numbers.words.say
     sheet.line(say("roi_sheet.title"), "title")
     if document["money"] is None:
         sheet.line(sentences.missing(book.numbers, document, "roi"), columns=5)
