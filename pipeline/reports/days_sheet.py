@@ -36,20 +36,13 @@ def days_of(document: Mapping[str, Json]) -> list[Day]:
 
 
 def days_sheet(book: Book, document: Mapping[str, Json]) -> None:
-    """Sums of each period above, the days below. Nothing is written for a document that was made before there were days."""
+    """A row a day, then the sums of each period. Nothing is written for a document that was made before there were days."""
     if not document.get("daily"):
         return
     sheet, say = book.sheet("days", is_wide=True), book.numbers.words.say
     days, columns = days_of(document), document["daily"]["columns"]
-    sheet.line(book.numbers.count("sheet.days.note", document["periods"]["horizon_days"]), "note", columns=9)
-    sheet.row += 1
-    titles = [say(f"sheet.days.{name}") for name in columns]
-    labels = list(dict.fromkeys(say(f"side.{side}") for side in SIDES if any(day.side == side for day in days)))
-    head = sheet.row + len(labels) + 2
-    _sums(sheet, days, columns, titles, labels, head + 1)
-    sheet.row += 1
-    heads = [say(f"column.{name}") for name in ("day", "week", "side")]
-    sheet.heads([*heads, say("sheet.days.outcomes"), *titles], texts=range(TEXTS))
+    heads = [say("column.day"), say("column.week"), say("column.side"), say("sheet.days.outcomes")]
+    sheet.heads([*heads, *(say(f"sheet.days.{name}") for name in columns)], texts=range(TEXTS))
     for n, day in enumerate(days):
         sheet.day(0, day.on.isoformat())
         sheet.day(1, day.week.isoformat())
@@ -58,23 +51,28 @@ def days_sheet(book: Book, document: Mapping[str, Json]) -> None:
         for column, (name, values) in enumerate(columns.items(), start=TEXTS):
             sheet.number(column, values[n], _kind(name), "cell" if day.is_mature else "young_figure")
         sheet.row += 1
-    sheet.page.autofilter(head, 0, max(sheet.row - 1, head + 1), TEXTS + len(columns) - 1)
-    sheet.finish(frozen=(0, 1), repeated=head, least=12)
+    sheet.page.autofilter(0, 0, max(len(days), 1), TEXTS + len(columns) - 1)
+    sheet.row += 1
+    _sums(sheet, days, columns)
+    sheet.row += 1
+    sheet.line(book.numbers.count("sheet.days.note", document["periods"]["horizon_days"]), "note", columns=9)
+    sheet.finish(frozen=(1, 1), repeated=0, least=12)
 
 
-def _sums(sheet: Sheet, days: list[Day], columns: Mapping[str, Json], titles: list[str], labels: list[str], first: int) -> None:
-    """A row a period; its sums follow the days when somebody corrects one."""
-    say = sheet.book.numbers.words.say
-    sheet.heads([say("column.side"), "", "", say("sheet.days.n_days"), *titles])
-    last = first + len(days)
-    for label in labels:
-        inside = [n for n, day in enumerate(days) if say(f"side.{day.side}") == label]
-        sheet.text(0, label, "label")
-        sheet.number(3, len(inside), "whole")
+def _sums(sheet: Sheet, days: list[Day], columns: Mapping[str, Json]) -> None:
+    """A row a period, in the order of time; its sums follow the days when somebody corrects one."""
+    say, last = sheet.book.numbers.words.say, len(days) + 1
+    labels = [say(f"side.{day.side}") for day in days]
+    for label in dict.fromkeys(say(f"side.{side}") for side in SIDES):
+        inside = [n for n, of_day in enumerate(labels) if of_day == label]
+        if not inside:
+            continue
+        sheet.text(0, say("sheet.days.sum"), "total")
+        sheet.text(2, label, "label")
         for column, (name, values) in enumerate(columns.items(), start=TEXTS):
             letter = chr(ord("A") + column)
-            formula = f"SUMIFS({letter}${first + 1}:{letter}${last},$C${first + 1}:$C${last},$A{sheet.row + 1})"
-            sheet.formula(column, formula, fsum(values[n] for n in inside), _kind(name))
+            formula = f"SUMIFS({letter}$2:{letter}${last},$C$2:$C${last},$C{sheet.row + 1})"
+            sheet.formula(column, formula, fsum(values[n] for n in inside), _kind(name), "total")
         sheet.row += 1
 
 
