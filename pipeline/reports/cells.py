@@ -45,6 +45,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "young": {"valign": "top", "align": "left", "indent": 1, "italic": True, "font_color": "#5c6675"},
     "young_figure": {"valign": "top", "italic": True, "font_color": "#5c6675"},
     "total": {"bold": True, "top": 1, "valign": "top"},
+    "sum": {"bold": True, "valign": "top"},
     "text": {"text_wrap": True, "valign": "top"},
     "note": {"text_wrap": True, "valign": "top", "font_color": "#5c6675"},
     # Black on yellow with a frame: marked in grey print too.
@@ -140,7 +141,7 @@ class Sheet:
         self.page.write_string(self.row, column, text, form)
         if "text_wrap" in _STYLES[style]:
             self._wrapped.append((self.row, column, text))
-        if style in ("cell", "label", "name", "total", "young"):
+        if style in ("cell", "label", "name", "total", "sum", "young"):
             self._widen(column, _width(text))
         elif style in ("head", "head_text"):
             self._widen(column, max((_width(word) for word in text.split()), default=0))

@@ -67,12 +67,12 @@ def _sums(sheet: Sheet, days: list[Day], columns: Mapping[str, Json]) -> None:
         inside = [n for n, of_day in enumerate(labels) if of_day == label]
         if not inside:
             continue
-        sheet.text(0, say("sheet.days.sum"), "total")
+        sheet.text(0, say("sheet.days.sum"), "sum")
         sheet.text(2, label, "label")
         for column, (name, values) in enumerate(columns.items(), start=TEXTS):
             letter = chr(ord("A") + column)
             formula = f"SUMIFS({letter}$2:{letter}${last},$C$2:$C${last},$C{sheet.row + 1})"
-            sheet.formula(column, formula, fsum(values[n] for n in inside), _kind(name), "total")
+            sheet.formula(column, formula, fsum(values[n] for n in inside), _kind(name), "sum")
         sheet.row += 1
 
 

@@ -206,7 +206,7 @@ def roi_sheet(book: Book, document: Mapping[str, Json]) -> None:
         sheet.line(say(key), "note", columns=5)
     # Without a password: against a slip of the finger, not against the owner.
     sheet.page.protect("", {"format_columns": True, "format_rows": True, "select_locked_cells": True})
-    sheet.finish(least=16, widths={0: 52, 5: 84})
+    sheet.finish(least=20, widths={0: 52, 5: 84})  # room for a million million, typed in
 
 
 def _inputs(sheet: Sheet, ground: Ground) -> None:
