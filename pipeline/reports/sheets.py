@@ -289,7 +289,7 @@ def definitions(book: Book, document: Document, page: Page) -> None:
             last = date.fromisoformat(found["end"]) - timedelta(days=1)
             for key, day in (("sheet.first_day", found["start"]), ("sheet.last_day", last.isoformat())):
                 sheet.text(0, say(key, period=say(f"side.{name}")), "name")
-                sheet.day(1, day, "text")
+                sheet.day(1, day, "label")
                 sheet.row += 1
     for sentence in page.method:
         sheet.text(1, sentence, "text")
