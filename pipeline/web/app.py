@@ -36,7 +36,7 @@ def build_app(current: Callable[[], Settings], board: Board, password: Secret | 
 
     async def readyz(request: Request) -> Response:
         standing = await run_in_threadpool(board.standing)
-        reasons = [mask(reason, current().secrets()) for reason in standing.reasons]
+        reasons = [mask(reason.text, current().secrets()) for reason in standing.reasons]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def metrics(request: Request) -> Response:

@@ -35,7 +35,7 @@ def lines(older: Digest, newer: Digest, numbers: Numbers) -> list[Line]:
     say = numbers.words.say
     of_older, of_newer = figures.numbers_for(numbers, older), figures.numbers_for(numbers, newer)
     words = [figures.verdict_word(numbers, one) or say("none") for one in (older, newer)]
-    same = say("dash.compare.same") if older.verdict == newer.verdict else "≠"
+    same = say("dash.compare.same") if older.verdict == newer.verdict else say("dash.compare.other")
     found = [Line(say("dash.figure.verdict"), words[0], words[1], same)]
     for name in RANGES:
         was: Range | None = getattr(older, name)

@@ -1,5 +1,6 @@
 """How the nights run, as the pages say it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.reports.numbers import Numbers
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
 from pipeline.state import State
+from pipeline.troubles import ACCESS, HOP_FAILED, RUN_FAILED, Lack
 from pipeline.web.board import Standing, ended_last
 
 OUTCOMES = ("ok", "partial", "failed", "interrupted", "running")
@@ -20,9 +22,10 @@ def sync_facts(standing: Standing, settings: Settings, numbers: Numbers) -> dict
     """Everything the template `sync` needs. Raises WarehouseError when the state file cannot be read."""
     say, newest = numbers.words.say, ended_last(standing.runs)
     launches = {launch.name: plain(launch.title) for launch in settings.launches}
+    wrong, told = _wrong(settings, numbers)
+    reasons = [one for one in standing.reasons if not (one.code == "failed" and told & {ACCESS, HOP_FAILED, RUN_FAILED})]
     return {
-        "reasons": standing.reasons,
-        "wrong": _wrong(settings, numbers),
+        "wrong": [*wrong, *(_reason(one, numbers) for one in reasons)],
         "is_running": standing.is_running,
         "sources": [
             {
@@ -49,15 +52,39 @@ def pulse(standing: Standing, numbers: Numbers) -> dict[str, Any]:
     return {"is_ready": not standing.reasons, "line": line}
 
 
-def _wrong(settings: Settings, numbers: Numbers) -> list[str]:
-    """What the alerts would say is wrong now."""
-    found = []
+def _wrong(settings: Settings, numbers: Numbers) -> tuple[list[dict[str, Any]], set[str]]:
+    """What the alerts would say is wrong now, and the kinds of it."""
+    found, kinds = [], set()
     for one in Incidents(State(settings.home)).open_ones():
         try:
-            found.append(headline(numbers, settings, one.kind, one.subject, {"since": one.opened_at.isoformat(), **one.facts}))
+            text = headline(numbers, settings, one.kind, one.subject, {"since": one.opened_at.isoformat(), **one.facts})
         except KeyError:  # a kind this version has no words for
-            found.append(f"{plain(one.kind)}: {plain(one.subject)}")
-    return found
+            text = f"{plain(one.kind)}: {plain(one.subject)}"
+        found.append({"text": text, **_cause(one.facts, numbers)})
+        kinds.add(one.kind)
+    return found, kinds
+
+
+def _reason(lack: Lack, numbers: Numbers) -> dict[str, Any]:
+    """Why nobody may rely on the runs, in the reader's words; the program's own stand beside them for operations staff."""
+    since = numbers.moment(lack.since.isoformat()) if lack.since else "—"
+    text = numbers.words.say(f"dash.reason.{lack.code}", source=plain(lack.subject), since=since)
+    causes = [_said("fault", kind, numbers) for kind in lack.error_kinds]
+    return {"text": text, "causes": causes, "original": _short(lack.text)}
+
+
+def _cause(detail: Mapping[str, Any], numbers: Numbers) -> dict[str, Any]:
+    """What went wrong, by the kind of the error, and the error itself, which is English and names places and commands."""
+    kind, error, hint = (str(detail.get(key) or "") for key in ("error_kind", "error", "hint"))
+    original = f"{error} ({hint})" if error and hint else error or hint
+    is_told = kind == "killed"  # the headline says it
+    return {"causes": [_said("fault", kind, numbers)] if kind and not is_told else [], "original": _short(original)}
+
+
+def _short(text: str) -> str:
+    """One line of bounded length."""
+    line = plain(" ".join(text.split()))
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def _run(run: Run, numbers: Numbers) -> dict[str, str]:
@@ -71,18 +98,18 @@ def _run(run: Run, numbers: Numbers) -> dict[str, str]:
     }
 
 
-def _hop(hop: Hop, launches: dict[str, str], numbers: Numbers) -> dict[str, str]:
+def _hop(hop: Hop, launches: dict[str, str], numbers: Numbers) -> dict[str, Any]:
     subject = launches.get(hop.subject, plain(hop.subject)) if hop.kind == "report" else plain(hop.subject)
-    error = " ".join(str(hop.detail.get("error") or "").split())
+    is_sync = hop.kind == "sync"  # others count no rows
     return {
+        **_cause(hop.detail, numbers),
         "name": f"{_kind(hop.kind, numbers)}: {subject}" if hop.subject else _kind(hop.kind, numbers),
-        "error": error if len(error) <= LONGEST else error[: LONGEST - 1] + "…",
         "code": hop.outcome if hop.outcome in OUTCOMES else "",
         "outcome": _outcome(hop.outcome, numbers),
         "took": _took(hop.started_at, hop.ended_at, numbers),
-        "rows": numbers.whole(hop.n_received),
-        "new": numbers.whole(hop.n_appended),
-        "quarantined": numbers.whole(hop.n_quarantined),
+        "rows": numbers.whole(hop.n_received) if is_sync else "—",
+        "new": numbers.whole(hop.n_appended) if is_sync else "—",
+        "quarantined": numbers.whole(hop.n_quarantined) if is_sync else "—",
     }
 
 
@@ -90,6 +117,8 @@ def _took(began: datetime, ended: datetime | None, numbers: Numbers) -> str:
     if ended is None:
         return "—"
     seconds = max(0.0, (ended - began).total_seconds())
+    if seconds < 1:
+        return numbers.words.say("dash.seconds.less")
     return numbers.words.say("dash.seconds", n=numbers.whole(seconds)) if seconds < 120 else numbers.duration(seconds / 60)
 
 

@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 FOLDER = Path(__file__).parent
 ASSETS = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "icon.svg": "image/svg+xml"}
 # What the languages call themselves.
-NAMES = {"ru": "Русский", "en": "English", "zh": "中文"}
+NAMES = {"ru": ("Русский", "RU"), "en": ("English", "EN"), "zh": ("中文", "中文")}  # and in short, for a phone
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -63,7 +63,7 @@ class Press:
         languages = []
         for code in LANGUAGES:
             address = here.include_query_params(lang=code)
-            languages.append((code, NAMES.get(code, code), f"{address.path}?{address.query}"))
+            languages.append((code, NAMES.get(code, (code, code)), f"{address.path}?{address.query}", code == viewer.language))
         text: str = _templates().get_template(f"{template}.html.j2").render(
             say=words.say, plural=self.numbers(viewer.language).count, language=words.tag, languages=languages,
             business=plain(self._settings.business.name) if self._settings.business.name else "Payback", title=title,
