@@ -1,11 +1,11 @@
 """How the nights run, as the pages say it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 
 from pipeline.alerts import headline
-from pipeline.incidents import Incidents
+from pipeline.incidents import Incident, Incidents
 from pipeline.logbook import Hop, Run
 from pipeline.reports.numbers import Numbers
 from pipeline.reports.words import plain
@@ -22,10 +22,11 @@ def sync_facts(standing: Standing, settings: Settings, numbers: Numbers) -> dict
     """Everything the template `sync` needs. Raises WarehouseError when the state file cannot be read."""
     say, newest = numbers.words.say, ended_last(standing.runs)
     launches = {launch.name: plain(launch.title) for launch in settings.launches}
-    wrong, told = _wrong(settings, numbers)
-    reasons = [one for one in standing.reasons if not (one.code == "failed" and told & {ACCESS, HOP_FAILED, RUN_FAILED})]
+    incidents = Incidents(State(settings.home)).open_ones()
+    failed = {one.subject for one in incidents if one.kind in (ACCESS, HOP_FAILED, RUN_FAILED)}
+    reasons = [one for one in standing.reasons if not _is_told(one, failed)]
     return {
-        "wrong": [*wrong, *(_reason(one, numbers) for one in reasons)],
+        "wrong": [*(_wrong(one, settings, numbers) for one in incidents), *(_reason(one, numbers) for one in reasons)],
         "is_running": standing.is_running,
         "sources": [
             {
@@ -42,27 +43,30 @@ def sync_facts(standing: Standing, settings: Settings, numbers: Numbers) -> dict
     }
 
 
-def pulse(standing: Standing, numbers: Numbers) -> dict[str, Any]:
-    """The same in one line."""
+def _is_told(lack: Lack, failed: Set[str]) -> bool:
+    """Whether an incident says it already, and better."""
+    return bool(failed) and (lack.code == "failed" or (lack.code == "never_heard" and lack.subject in failed))
+
+
+def pulse(standing: Standing, settings: Settings, numbers: Numbers) -> dict[str, Any]:
+    """The same in one line. Raises WarehouseError when the state file cannot be read."""
+    is_ready = not standing.reasons and not Incidents(State(settings.home)).open_ones()
     say, newest = numbers.words.say, ended_last(standing.runs)
     if newest is None:
-        return {"is_ready": not standing.reasons, "line": say("dash.sync.no_line")}
+        return {"is_ready": is_ready, "line": say("dash.sync.no_line")}
     moment = numbers.moment((newest.ended_at or newest.started_at).isoformat())
     line = say("dash.sync.line", moment=moment, outcome=_outcome(newest.outcome, numbers))
-    return {"is_ready": not standing.reasons, "line": line}
+    return {"is_ready": is_ready, "line": line}
 
 
-def _wrong(settings: Settings, numbers: Numbers) -> tuple[list[dict[str, Any]], set[str]]:
-    """What the alerts would say is wrong now, and the kinds of it."""
-    found, kinds = [], set()
-    for one in Incidents(State(settings.home)).open_ones():
-        try:
-            text = headline(numbers, settings, one.kind, one.subject, {"since": one.opened_at.isoformat(), **one.facts})
-        except KeyError:  # a kind this version has no words for
-            text = f"{plain(one.kind)}: {plain(one.subject)}"
-        found.append({"text": text, **_cause(one.facts, numbers)})
-        kinds.add(one.kind)
-    return found, kinds
+def _wrong(incident: Incident, settings: Settings, numbers: Numbers) -> dict[str, Any]:
+    """What the alerts would say is wrong now."""
+    facts = {"since": incident.opened_at.isoformat(), **incident.facts}
+    try:
+        text = headline(numbers, settings, incident.kind, incident.subject, facts)
+    except KeyError:  # a kind this version has no words for
+        text = f"{plain(incident.kind)}: {plain(incident.subject)}"
+    return {"text": text, **_cause(incident.facts, numbers)}
 
 
 def _reason(lack: Lack, numbers: Numbers) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def _cause(detail: Mapping[str, Any], numbers: Numbers) -> dict[str, Any]:
 
 def _short(text: str) -> str:
     """One line of bounded length."""
-    line = plain(" ".join(text.split()))
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

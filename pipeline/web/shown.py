@@ -40,7 +40,7 @@ class Shown:
     def overview(self, request: Request, viewer: Viewer) -> Response:
         numbers = self._press.numbers(viewer.language)
         cards = [self._card(name, title, numbers) for name, title in self._launches().items()]
-        pulse = health.pulse(self._board.standing(), numbers)
+        pulse = health.pulse(self._board.standing(), self._settings, numbers)
         title = numbers.words.say("dash.nav.overview")
         return self._answer(request, viewer, "overview", title=title, section="overview", cards=cards, pulse=pulse)
 
