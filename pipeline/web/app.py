@@ -58,5 +58,6 @@ def build_app(current: Callable[[], Settings], board: Board, password: Secret | 
         ],
         exception_handlers={404: missing},
     )
+    app.router.redirect_slashes = False  # its redirects repeat the host that the request names, and forget https
     machines = MACHINE_PATHS if current().dashboard.users else None
     return Guard(app, (*OPEN_PATHS, ASSETS_PREFIX), password, policy=POLICY, machine_paths=machines)

@@ -48,7 +48,7 @@ class Shown:
         numbers = self._press.numbers(viewer.language)
         facts = health.sync_facts(self._board.standing(), self._settings, numbers)
         return HTMLResponse(
-            self._press.page("sync", viewer, request.url, title=numbers.words.say("dash.nav.sync"), section="sync", **facts)
+            self._press.page("sync", viewer, request, title=numbers.words.say("dash.nav.sync"), section="sync", **facts)
         )
 
     def quality(self, request: Request, viewer: Viewer) -> Response:
@@ -150,11 +150,11 @@ class Shown:
         say = self._press.numbers(viewer.language).words.say
         links = (("/", say("dash.notice.back")),) if links is None else links
         text = say(f"dash.notice.{code}.text", **told)
-        page = self._press.page("notice", viewer, request.url, title=say(f"dash.notice.{code}"), text=text, links=links)
+        page = self._press.page("notice", viewer, request, title=say(f"dash.notice.{code}"), text=text, links=links)
         return HTMLResponse(page, status)
 
     def _answer(self, request: Request, viewer: Viewer, template: str, **facts: Any) -> Response:
-        return HTMLResponse(self._press.page(template, viewer, request.url, is_stale=self._archive.is_stale, **facts))
+        return HTMLResponse(self._press.page(template, viewer, request, is_stale=self._archive.is_stale, **facts))
 
     def _launches(self) -> dict[str, str]:
         """Every launch of the configuration, then those that only the warehouse remembers, with their titles."""
