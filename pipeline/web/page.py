@@ -29,6 +29,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+_SIGNED = re.compile(r"([+−])(?=[^\d\s])")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
@@ -85,10 +86,17 @@ class Press:
 @cache
 def _templates() -> Environment:
     """Every value is escaped; an undefined name is an error, not an empty place."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(FOLDER / "pages"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["unbroken"] = unbroken
+    return made
+
+
+def unbroken(text: str) -> str:
+    """No line may end between a sign and its currency."""
+    return _SIGNED.sub("\\1\u2060", text)
 
 
 @cache
