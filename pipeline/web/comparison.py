@@ -81,6 +81,15 @@ def findings_only_in(one: Digest, other: Digest, numbers: Numbers) -> list[Mappi
     return [finding_line(figures.finding_words(numbers, found), found.severity, numbers) for found in only]
 
 
+def changes_since(newer: Digest, numbers: Numbers) -> str:
+    """A heading for `changes`: they are told against the report before, which need not be the one beside it."""
+    since = newer.changes.get("since")
+    day = since.get("as_of") if isinstance(since, Mapping) else None
+    if not isinstance(day, str):
+        return numbers.words.say("dash.compare.changes")
+    return numbers.words.say("dash.compare.changes_since", moment=numbers.moment(day))
+
+
 def changes(newer: Digest, numbers: Numbers) -> list[tuple[str, ...]]:
     """What the newer document itself says became of its figures, a heading first; empty when it says nothing (older programs)."""
     say, table = numbers.words.say, newer.changes.get("figures")

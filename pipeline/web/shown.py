@@ -89,9 +89,10 @@ class Shown:
     def compare(self, request: Request, viewer: Viewer) -> Response:
         name = request.path_params["launch"]
         chosen = [self._entry(name, request.query_params.get(side, "")) for side in ("older", "newer")]
-        older, newer = chosen
-        if older is None or newer is None:
+        found = sorted((one for one in chosen if one is not None), key=lambda one: (one.week, one.as_of, one.seen_at))
+        if len(found) < len(chosen):
             return self.missing(request, viewer)
+        older, newer = found  # whichever way round they were asked for
         numbers = self._press.numbers(viewer.language)
         was, now = self._archive.digests([older, newer], digest_of)
         sides = [{"moment": numbers.moment(entry.as_of), "address": _snapshot(entry)} for entry in (older, newer)]
@@ -99,7 +100,8 @@ class Shown:
             request, viewer, "compare", title=numbers.words.say("dash.compare.title"), section="overview", address=_address(name),
             launch_title=self._launches().get(name) or now.title, older=sides[0], newer=sides[1],
             lines=comparison.lines(was, now, numbers), reasons=comparison.reasons(was, now, numbers),
-            changes=comparison.changes(now, numbers), appeared=comparison.findings_only_in(now, was, numbers),
+            changes=comparison.changes(now, numbers), changes_since=comparison.changes_since(now, numbers),
+            appeared=comparison.findings_only_in(now, was, numbers),
             vanished=comparison.findings_only_in(was, now, numbers),
         )  # fmt: skip
 

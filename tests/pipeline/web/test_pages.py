@@ -77,6 +77,8 @@ def test_comparison_sets_two_side_by_side_with_differences(site: Site, owner: re
     assert "+22" in page  # trust of 59 and of 81
     assert "Leads in the warehouse: 1,195, then 1,800." in page
     assert "corrected and late data" in page  # the newer document's own account
+    turned = html.unescape(get(owner, site, f"/launches/assistant/compare?older={newest}&newer={oldest}&lang=en").text)
+    assert turned.split("<section>", 1)[1] == page.split("<section>", 1)[1]  # the older one stands first, whoever asked how
     same = get(owner, site, f"/launches/assistant/compare?older={newest}&newer={newest}&lang=en").text
     assert "The configuration, the program" in same
     owner.cookies.pop("payback-lang", None)
