@@ -43,7 +43,7 @@ def _told(numbers: Numbers, document: Mapping[str, Json], changes: Mapping[str, 
     else:
         told.append(say("since.no_weeks"))
     counted = [numbers.count(f"since.{code}", n) for code, n in sorted(changes["rows"].items()) if n]
-    told.append(say("since.rows", rows="; ".join(counted)) if counted else say("since.no_rows"))
+    told.append(say("since.rows", rows=say("format.semicolon").join(counted)) if counted else say("since.no_rows"))
     told.append(say("since.new_rules" if changes["has_new_rules"] else "since.same_rules"))
     return told
 
