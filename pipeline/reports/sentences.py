@@ -199,7 +199,8 @@ def payback(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     money = document["money"]
     if money is None or money["payback_months"] is None:
         return None
-    return _months(numbers, money["payback_months"]["estimate"])
+    months = money["payback_months"]["estimate"]
+    return numbers.words.say("payback.never") if months is None else numbers.months(months)
 
 
 def payback_interval(numbers: Numbers, document: Mapping[str, Json]) -> str:
@@ -207,11 +208,9 @@ def payback_interval(numbers: Numbers, document: Mapping[str, Json]) -> str:
     found = document["money"]["payback_months"]
     if found["low"] is None:
         return numbers.words.say("payback.in_no_case")
-    return numbers.interval(_months(numbers, found["low"]), _months(numbers, found["high"]))
-
-
-def _months(numbers: Numbers, months: float | None) -> str:
-    return numbers.words.say("payback.never") if months is None else numbers.months(months)
+    if found["high"] is None:
+        return numbers.words.say("payback.at_worst", low=numbers.months(found["low"]))
+    return numbers.interval(numbers.months(found["low"]), numbers.months(found["high"]))
 
 
 def _listed(numbers: Numbers, text: str, n_shown: int = 5) -> str:
