@@ -81,7 +81,7 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
         "harming": measured(lift=-0.6),
         "no effect": measured(lift=0.0, names=monday_made.OTHER_SCRIPTS),
         "no visits": measured(lift=0.0, booking=0.0, names=("Поиск",)),  # and one channel
-        "one week": measured(as_of=AsOf(date(2026, 2, 9), AS_OF.seen_until, "2026-02-09"), started_on=date(2026, 1, 12)),
+        "one week": measured(booking=0.0, names=("Поиск",), as_of=AsOf(date(2026, 2, 9), AS_OF.seen_until, "2026-02-09"), started_on=date(2026, 1, 12)),
         "monday": monday_made.monday(paying),
         "no margin": measured(margin=None),
         "no costs": measured(costs=LaunchCosts()),
