@@ -76,12 +76,13 @@ def paying(measured: Callable[..., Document]) -> Document:
 @pytest.fixture(scope="session")
 def documents(measured: Callable[..., Document], paying: Document) -> dict[str, Document]:
     """Every situation a report must cope with, by name."""
-    found = {
+    found = {  # fmt: skip
         "paying": paying,
         "harming": measured(lift=-0.6),
         "no effect": measured(lift=0.0, names=monday_made.OTHER_SCRIPTS),
         "no visits": measured(lift=0.0, booking=0.0, names=("Поиск",)),  # and one channel
-        "one week": measured(booking=0.0, names=("Поиск",), as_of=AsOf(date(2026, 2, 9), AS_OF.seen_until, "2026-02-09"), started_on=date(2026, 1, 12)),
+        "one week": measured(booking=0.0, names=("Поиск",), as_of=AsOf(date(2026, 2, 9), AS_OF.seen_until, "2026-02-09"),
+                             started_on=date(2026, 1, 12)),  # before and after
         "monday": monday_made.monday(paying),
         "no margin": measured(margin=None),
         "no costs": measured(costs=LaunchCosts()),

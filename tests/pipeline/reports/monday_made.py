@@ -1,4 +1,4 @@
-"""A Monday's report with everything on it, and the launches that are hard to tell of: what reports are judged by, on a screen and on paper."""
+"""A Monday's report with everything on it, and names of every script: what reports are judged by, on a screen and on paper."""
 
 import copy
 from typing import Any

@@ -78,9 +78,8 @@ def crowded(document):
         changed["by"][dimension] = [{**row, "key": name, "title": None} for name in names]
         part = next(row for row in changed["contributions"] if row["dimension"] == "channel")
         changed["contributions"] = [row for row in changed["contributions"] if row["dimension"] != dimension]
-        changed["contributions"] += [
-            {**part, "dimension": dimension, "key": name, "estimate": changed["money"]["benefit"]["estimate"] / 60} for name in names
-        ]
+        share = {**part, "dimension": dimension, "estimate": changed["money"]["benefit"]["estimate"] / 60}
+        changed["contributions"] += [{**share, "key": name} for name in names]
     changed["unclosed"] = [{"key": name, "title": name, "n": 9, "examples": ["1" * 10] * 5} for name in names]
     changed["control_candidates"] = changed["control_candidates"] * 15
     return changed
@@ -134,7 +133,8 @@ def test_the_worst_case_stays_small(documents, language):
     ],
 )  # fmt: skip
 def test_no_screen_breaks_a_figure_or_hides_it(documents, rendered, browser, name, language, scheme):
-    page = rendered(name, "html", language) if name in documents else render(crowded(documents["monday"]), "html", language).decode()
+    is_known = name in documents
+    page = rendered(name, "html", language) if is_known else render(crowded(documents["monday"]), "html", language).decode()
     with watching(browser, "about:", color_scheme=scheme) as seen:
         seen.page.set_content(page)
         for width in WIDTHS:

@@ -1,4 +1,4 @@
-"""Awkward launches on paper: the words and figures are there, nothing leaves the sheet, no heading stands alone, no page is empty."""
+"""Awkward launches on paper: words and figures are there, nothing leaves the sheet, no heading stands alone, no page is empty."""
 
 import copy
 import importlib.util
@@ -52,7 +52,7 @@ def papers(documents, paying, measured):
         "no margin": (documents["no margin"], "en"),
         "one week without visits": (documents["one week"], "en"),
     }
-    return {name: (document, language, *written(render(document, "pdf", language))) for name, (document, language) in found.items()}
+    return {name: (told, language, *written(render(told, "pdf", language))) for name, (told, language) in found.items()}
 
 
 def written(content):
