@@ -76,7 +76,7 @@ def paying(measured: Callable[..., Document]) -> Document:
 @pytest.fixture(scope="session")
 def documents(measured: Callable[..., Document], paying: Document) -> dict[str, Document]:
     """Every situation a report must cope with, by name."""
-    found = {  # fmt: skip
+    found = {
         "paying": paying,
         "harming": measured(lift=-0.6),
         "no effect": measured(lift=0.0, names=monday_made.OTHER_SCRIPTS),
