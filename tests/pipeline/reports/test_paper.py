@@ -7,10 +7,10 @@ import re
 import pytest
 from lxml import html as parser
 
+from pipeline.launches import LaunchCosts
 from pipeline.reports import render
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.page import page_of
-from pipeline.launches import LaunchCosts
 from tests.pipeline.reports import monday_made
 from tests.pipeline.reports.conftest import scaled
 
