@@ -11,7 +11,7 @@ Arrays are launches x weeks unless said otherwise; the first week starts on a Mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -159,18 +159,25 @@ class Launches:
         return {f"channel {k}": (self.by_channel[at, :, k], self.booked_by_channel[at, :, k]) for k in range(n_channels)}
 
 
-def simulate(business: Business, n: int, n_pre: int, n_post: int, lift: Lift, rng: np.random.Generator) -> Launches:
-    """`n` launches after `n_pre` weeks; the launch week is the washout, `n_post` weeks follow it."""
+def simulate(business: Business, n: int, n_pre: int, n_post: int, lift: Lift, rng: np.random.Generator,
+             later: Sequence[tuple[int, Lift]] = ()) -> Launches:
+    """`n` launches after `n_pre` weeks; the launch week is the washout, `n_post` weeks follow it. `later`: what multiplies the
+    same leads from another week of the series on."""
     n_weeks = n_pre + N_WASHOUT + n_post
     is_launched = np.arange(n_weeks) >= n_pre
     shared, closed = _shared_demand(business, n, n_pre, n_weeks, rng)
     daily_mean = business.leads_a_month / MONTH_DAYS * np.exp(shared) * _gamma(business, shared.shape, rng)
     shares = _shares(business, n_pre, n_weeks)
     volume = np.where(is_launched, lift.volume, 1.0)
+    lifts = np.where(is_launched[:, None], _row(lift), 1.0)
+    for week, more in later:
+        is_later = np.arange(n_weeks) >= week
+        volume = np.where(is_later, more.volume, 1.0) * volume
+        lifts = np.where(is_later[:, None], _row(more), 1.0) * lifts
     expected = daily_mean[:, :, None] * np.repeat(shares, 7, axis=0)  # launches x days x channels, without the launch
     leads = rng.poisson(expected * np.repeat(volume, 7)[:, None])
 
-    before, after = _rates(business, n, n_weeks, np.where(is_launched[:, None], _row(lift), 1.0), rng)
+    before, after = _rates(business, n, n_weeks, lifts, rng)
     booked = rng.binomial(leads, np.repeat(after.booking, 7, axis=1))
     visited = rng.binomial(booked, np.repeat(after.show, 7, axis=1)[:, :, None])
     paid = rng.binomial(_weekly(visited.sum(axis=2)), after.paid)

@@ -3,9 +3,13 @@
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TypeGuard
 
 from pipeline.errors import ConfigError
 from pipeline.strict import Place, build, check_name, nearest, read_toml
+
+# The table that holds the programmes (`programmes`); a launch may still be called so.
+PROGRAMME = "programme"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
         return ()
     launches = []
     for name, table in read_toml(path).items():
+        if name == PROGRAMME and is_programmes(table):
+            continue
         place = Place(path, name)
         check_name(name, place)
         launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
@@ -83,6 +89,11 @@ def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
                 raise ConfigError(f"{place.of('scope')}: no source {source!r}{nearest(source, sorted(sources))}")
         launches.append(launch)
     return tuple(launches)
+
+
+def is_programmes(table: object) -> TypeGuard[dict[str, dict[str, object]]]:
+    """Whether `[programme]` is a table of programmes and not a launch of that name."""
+    return isinstance(table, dict) and bool(table) and all(isinstance(one, dict) for one in table.values())
 
 
 def _check_launch(launch: Launch, place: Place) -> None:

@@ -26,6 +26,7 @@ from pipeline.errors import ConfigError
 from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.languages import check_language
 from pipeline.launches import Launch, read_launches
+from pipeline.programmes import Programme, read_programmes
 from pipeline.recipients import Alerts, check_alerts
 from pipeline.stages import StageRule, read_stages
 from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
@@ -95,6 +96,7 @@ class Settings:
     deliveries: tuple[Subscriber, ...] = ()
     dashboard: Dashboard = field(default_factory=Dashboard)
     hurdles: tuple[Hurdle, ...] = ()
+    programmes: tuple[Programme, ...] = ()
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
 
     @property
@@ -112,11 +114,15 @@ class Settings:
         for launch in self.launches:
             if launch.name == name:
                 return launch
-        known = [launch.name for launch in self.launches]
+        known = [*(launch.name for launch in self.launches), *(one.name for one in self.programmes)]
         raise ConfigError(
             f"no launch {name!r} in {self.folder / 'launches.toml'}{nearest(name, known)}",
             hint=f"known: {', '.join(known) or 'none'}",
         )
+
+    def programme(self, name: str) -> Programme | None:
+        """The programme of that name, if there is one."""
+        return next((one for one in self.programmes if one.name == name), None)
 
     def fingerprint(self, launch: Launch) -> str:
         """SHA-256 (first 16 hex digits) of everything in the configuration that can change the launch's figures."""
@@ -185,6 +191,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         channels=outline.channels,
         stages=read_stages(folder / "stages.toml", set(outline.sources)),
         launches=launches,
+        programmes=read_programmes(folder / "launches.toml", launches),
         hash_key=Secret(key),
         schedule=outline.schedule,
         serve=outline.serve,
