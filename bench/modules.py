@@ -67,7 +67,6 @@ def rows(case: Case, n: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
     zones = [(frozenset(names), _simulated(case, names, leads, n, rng)) for names, leads in case.zones]
     starts = [Start(name, at, at + 1) for name, at in case.starts.items()]
     seen: dict[str, list[tuple[float, ...]]] = {}
-    n_told: dict[str, int] = {}
     for at in range(n):
         left_out = np.zeros(N_WEEKS, dtype=np.bool_)
         found = account_for(starts, [Zone(names, made.funnel(at)) for names, made in zones], left_out, MARGIN)
@@ -75,10 +74,10 @@ def rows(case: Case, n: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
         for names, interval in [*found.amounts.items(), (("whole",), found.whole_amount), (("rest",), found.rest_amount)]:
             key = "+".join(names)
             true = truth.get(key, sum(truth[name] for name in names) if set(names) <= truth.keys() else 0.0)
-            seen.setdefault(key, []).append((true / base, (interval.estimate - true) / base, (interval.high - interval.low) / 2 / base,
-                                             float(interval.low <= true <= interval.high), float(interval.low > 0 or interval.high < 0)))
-            n_told[key] = n_told.get(key, 0) + 1
-    told = []
+            is_covered, is_called = interval.low <= true <= interval.high, interval.low > 0 or interval.high < 0
+            half = (interval.high - interval.low) / 2
+            seen.setdefault(key, []).append((true / base, (interval.estimate - true) / base, half / base, is_covered, is_called))
+    told: list[tuple[str, ...]] = []
     for key, figures in sorted(seen.items(), key=lambda item: (item[0] == "rest", item[0] == "whole", item[0])):
         true, bias, half, covered, called = np.mean(figures, axis=0)
         told.append((case.name, key, f"{100 * true:.1f}", f"{100 * bias:+.1f}", f"{100 * half:.1f}", f"{100 * covered:.0f}",

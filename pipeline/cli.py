@@ -25,7 +25,7 @@ from pipeline.commands_init import init
 from pipeline.commands_plan import plan, sql
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
-from pipeline.errors import Exit, PipelineError, exit_code
+from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
 from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
@@ -175,13 +175,15 @@ def sync(invocation: Invocation, source: str | None, full: bool, is_json: bool) 
 def measure(
     invocation: Invocation, launch: str, as_of: date | datetime | None, language: str | None, is_explained: bool, is_json: bool
 ) -> None:
-    """One measurement, stored as a snapshot."""
+    """One measurement, stored as a snapshot; of a programme, the accounting of its modules, which is not stored."""
     from pipeline.reports import render
-    from pipeline.run import measure_launch
+    from pipeline.run import measure_named
 
     settings = invocation.settings()
-    document = measure_launch(settings, settings.launch(launch), as_of)
+    document = measure_named(settings, launch, as_of)
     if is_explained and not is_json:
+        if "programme" in document:
+            raise ConfigError("--explain is for launches", hint=f"`payback measure {launch} --json` has every figure of a programme")
         from pipeline.explain import explain
 
         click.echo(explain(document, language or settings.business.language), nl=False)
@@ -199,13 +201,13 @@ def measure(
 def report(
     invocation: Invocation, launch: str, as_of: date | datetime | None, formats: str, language: str | None, out: Path
 ) -> None:
-    """Measure a launch and write the report."""
+    """Measure a launch or a programme and write the report."""
     from pipeline.reports import render, write
-    from pipeline.run import measure_launch
+    from pipeline.run import measure_named
 
     kinds = formats_of(formats)
     settings = invocation.settings()
-    document = measure_launch(settings, settings.launch(launch), as_of)
+    document = measure_named(settings, launch, as_of)
     for kind in kinds:
         if kind == "terminal":
             click.echo(render(document, kind, language or settings.business.language).decode(), nl=False)

@@ -342,7 +342,7 @@ def _definition(result: MetricResult) -> Json:
 def _provenance(measurement: Measurement) -> Json:
     return {
         "config_hash": measurement.config_hash,
-        "code_version": _version(),
+        "code_version": version(),
         "sql_hash": _sql_hash(),
         "n_leads": measurement.n_leads,
         "n_stage_changes": sum(source.n_stage_changes for source in measurement.sources),
@@ -351,7 +351,7 @@ def _provenance(measurement: Measurement) -> Json:
     }
 
 
-def _version() -> str:
+def version() -> str:
     try:
         return metadata.version("payback")
     except metadata.PackageNotFoundError:

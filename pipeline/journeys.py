@@ -115,6 +115,26 @@ def build_journeys(
     return uses
 
 
+def build_zones(reading: "Reading", scopes: Sequence[Scope]) -> dict[int, int]:
+    """Makes `every_journey` out of `journeys`, with a `zone`: bit n is set where scope n holds the lead. Leads by zone."""
+    bits, parameters = ["0"], {}
+    for n, scope in enumerate(scopes):
+        conditions, values = _within(scope, f"scope_{n}_")
+        bits.append(f"case when {' and '.join(conditions) or '1 = 1'} then {1 << n} else 0 end")
+        parameters.update(values)
+    reading.create("every_journey", f"select journeys.*, {' + '.join(bits)} as zone from journeys", parameters)
+    rows = reading.rows("select zone, count(*) as n from every_journey group by zone order by zone")
+    return {int(row.zone): int(row.n) for row in rows}
+
+
+def keep_zones(reading: "Reading", zones: Iterable[int], *, seen_until: datetime, currency: str) -> None:
+    """Narrows `journeys`, `parts` and `payments` to the leads of these zones of `build_zones`."""
+    numbers = ", ".join(str(int(zone)) for zone in zones)
+    reading.create("journeys", f"select * from every_journey where zone in ({numbers})")
+    reading.create("parts", load("parts"), {"seen_until": seen_until, "currency": currency})
+    reading.create("payments", load("payments"), {"seen_until": seen_until})
+
+
 def _map_stages(reading: "Reading", stages: Sequence[StageRule], seen_until: datetime) -> tuple[StageUse, ...]:
     rules = {(rule.source, rule.entity, rule.pipeline_id, rule.stage_id): rule.milestone for rule in stages}
     seen = reading.columns(load("stages_seen"), {"seen_until": seen_until}).to_pylist()
@@ -140,7 +160,7 @@ def _texts(columns: Mapping[str, Sequence[str]]) -> pa.Table:
     return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
 
 
-def _within(scope: Scope) -> tuple[list[str], dict[str, str]]:
+def _within(scope: Scope, prefix: str = "") -> tuple[list[str], dict[str, str]]:
     """Conditions on journeys and their parameters; none for a scope of everything."""
     conditions, parameters = [], {}
     chosen = {
@@ -152,7 +172,7 @@ def _within(scope: Scope) -> tuple[list[str], dict[str, str]]:
     }
     for column, values in chosen.items():
         if values:
-            names = {f"{column}_{n}": value for n, value in enumerate(values)}
+            names = {f"{prefix}{column}_{n}": value for n, value in enumerate(values)}
             parameters.update(names)
             conditions.append(f"{column} in ({', '.join(':' + name for name in names)})")
     return conditions, parameters

@@ -144,11 +144,11 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         currency=business.currency,
         scope=launch.scope,
     )
-    sources = _coverage(reading, as_of, launch, business.zone)
+    sources = coverage_of(reading, as_of, launch, business.zone)
     ends = [(source.last_on, source.heard_on) for source in sources if source.last_on]
     known_on = min(known_until(as_of.on, launch.started_on, ends), known_on or date.max)
-    horizon = _horizon(reading, launch, settings, as_of, known_on)
-    n_leads, lead_days = _leads(reading, as_of)
+    horizon = find_horizon(reading, launch, settings, as_of, known_on)
+    n_leads, lead_days = leads_by_day(reading, as_of)
     gap = last_gap(lead_days, launch.started_on, business.closures)
     first_on = gap.first_on if gap else min(lead_days, default=None)
     periods = split_periods(launch.started_on, first_on, known_on, horizon.days, launch.washout_days, business.closures)
@@ -229,7 +229,8 @@ def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Hor
     return analyse(treated, held, share=launch.holdout.share)
 
 
-def _coverage(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:
+def coverage_of(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:
+    """What each source in scope holds, in the order of their names."""
     found = []
     for row in reading.columns(load("coverage"), {"seen_until": as_of.seen_until}).to_pylist():
         if launch.scope.sources and row["source"] not in launch.scope.sources:
@@ -261,7 +262,7 @@ def _owner_names(reading: "Reading", as_of: AsOf) -> dict[str, str]:
     return {owner_id: found.pop() for owner_id, found in sorted(names.items()) if len(found) == 1}
 
 
-def _leads(reading: "Reading", as_of: AsOf) -> tuple[int, list[date]]:
+def leads_by_day(reading: "Reading", as_of: AsOf) -> tuple[int, list[date]]:
     """How many leads are in scope, and the days that have any; what is dated in the future does not count."""
     rows = reading.rows(
         "select created_on, count(*) as n from journeys where created_at <= :seen_until group by created_on",
@@ -300,7 +301,7 @@ def _erased(reading: "Reading", window: Window, launch: Launch, settings: Settin
             return
 
 
-def _horizon(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, known_on: date) -> Horizon:
+def find_horizon(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf, known_on: date) -> Horizon:
     """Configured, or chosen from leads watched for the longest horizon before the launch; a short pre period is watched on
     after it, because outcomes late by weeks are cut off otherwise."""
     before = AsOf.day(launch.started_on - timedelta(days=1), settings.business.zone).seen_until

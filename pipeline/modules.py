@@ -12,8 +12,8 @@ claim (the leads that came, at the rates and the check of before). Four rules, a
 * `too_few`: too few weeks or visits on a side, or no payments: no figure; what it did stays in the rest.
 
 The whole is measured once, over all zones, against the weeks before the first module; whole = modules + joint + rest in every
-draw, and the draws of the whole take the order of the parts that rest on the same weeks. The rest is what the parts do not explain: modules that change each
-other's effect, effects that fade or grow after the next start, zones too small, chance.
+draw, and the draws of the whole take the order of the parts that rest on the same weeks. The rest is what the parts do not
+explain: modules that change each other's effect, effects that fade or grow after the next start, zones too small, chance.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pipeline.weekly import FloatArray, IndexArray, WeeklyRate, Weeks
 
 Rule = Literal["own", "elsewhere", "joint", "too_few"]
 Names = tuple[str, ...]
+COLUMNS = ("leads", "visited", "booked", "paid", "revenue", "revenue_sq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def _whole(starts: Sequence[Start], zones: Sequence[Zone], skipped: np.typing.ND
 
 
 def _in_order(benefit: FloatArray, steps: Sequence[Step]) -> FloatArray:
-    """The draws of the whole in the order of the parts that rest on the same prediction: that of the weeks before the first module.
+    """The draws of the whole in the order of the parts that rest on the same prediction: that from before the first module.
 
     Later steps rest on predictions of their own; were the whole put in the order of all parts, the rest would look surer than
     it is (measured: 20 to 60 % of its intervals held the truth).
@@ -171,8 +172,7 @@ def added(funnels: Sequence[Funnel]) -> Funnel:
         columns = [getattr(funnel, name) for funnel in funnels]
         return None if any(column is None for column in columns) else np.sum(columns, axis=0)
 
-    names = ("leads", "visited", "booked", "paid", "revenue", "revenue_sq")
-    return Funnel(*(total(name) for name in names))  # type: ignore[arg-type]  # leads and visited are never None
+    return Funnel(*(total(name) for name in COLUMNS))  # type: ignore[arg-type]  # leads and visited are never None
 
 
 def _steps(zone: Zone, by_name: Mapping[str, Start], skipped: np.typing.NDArray[np.bool_]) -> Iterator[Step]:
@@ -210,8 +210,8 @@ def _has_enough(funnel: Funnel, weeks: IndexArray) -> bool:
 def _measured(funnel: Funnel, pre_start: int, pre_end: int, settled: int, end: int,
               skipped: np.typing.NDArray[np.bool_]) -> ProcessEffect | None:
     """The process claim on these weeks; None where nobody paid before or after."""
-    columns = {name: getattr(funnel, name) for name in ("leads", "visited", "booked", "paid", "revenue", "revenue_sq")}
-    cut = Funnel(**{name: None if column is None else column[pre_start:end] for name, column in columns.items()})
+    columns = [getattr(funnel, name) for name in COLUMNS]
+    cut = Funnel(*(None if column is None else column[pre_start:end] for column in columns))  # type: ignore[arg-type]  # as in `added`
     weeks = Weeks(pre_end - pre_start, settled - pre_end, skipped[pre_start:end])
     effect = process_effect(cut, weeks)
     return effect if effect.revenue is not None and effect.revenue.observed > 0 else None
@@ -222,7 +222,8 @@ def _worth(step: Step) -> tuple[float, FloatArray]:
 
     The draws of one week are in one order in all zones (they share its noise), those of different weeks in different ones.
     """
-    assert step.effect is not None and step.effect.revenue is not None
+    assert step.effect is not None
+    assert step.effect.revenue is not None
     expected = dict(step.effect.expected)
     leads = float(expected.pop("leads")[0])
     order = np.random.default_rng([DRAW_SEED, step.pre_end, step.settled]).permutation(N_DRAWS)

@@ -10,6 +10,8 @@ from connectors.contract import Connector, Progress, Reader, SyncReport
 from connectors.errors import OptionError
 from connectors.secrets import mask_values
 from pipeline import alerts, deliver
+from pipeline.accounting import measure_programme
+from pipeline.accounting_document import programme_document
 from pipeline.changes import changes_since
 from pipeline.document import document, document_bytes, plain_json
 from pipeline.erasure import keep_erased
@@ -154,6 +156,19 @@ def run_nightly(
 def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
     """Measure, store the snapshot if it says something new, and return its document."""
     return _measure_and_save(settings, launch, as_of)[0]
+
+
+def measure_named(settings: Settings, name: str, as_of: date | datetime | None = None) -> dict[str, Any]:
+    """The document of a launch, or of a programme: what is stored is the launch's. Raises ConfigError naming the nearest name."""
+    programme = settings.programme(name)
+    if programme is None:
+        return measure_launch(settings, settings.launch(name), as_of)
+    warehouse = open_warehouse(settings)
+    warehouse.check_schema()
+    moment = as_of_from(as_of, settings)
+    with warehouse.reading(moment.seen_until) as reading:
+        refuse_before_memory(reading, moment)
+        return programme_document(measure_programme(reading, programme, settings, moment))
 
 
 def open_warehouse(settings: Settings) -> Warehouse:

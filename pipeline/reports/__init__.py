@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
+from pipeline.reports import programme
 from pipeline.reports.html import render_html
 from pipeline.reports.pdf import render_pdf
 from pipeline.reports.terminal import render_terminal
@@ -27,11 +28,16 @@ WRITERS: dict[str, Writer] = {
     "html": render_html, "terminal": render_terminal, "json": render_json, "xlsx": render_workbook, "pdf": render_pdf,
 }  # fmt: skip
 
+PROGRAMME_WRITERS: dict[str, Writer] = {
+    "html": programme.render_html, "terminal": programme.render_terminal, "json": render_json, "xlsx": programme.render_workbook,
+    "pdf": programme.render_pdf,
+}  # fmt: skip
+
 
 def render(document: Mapping[str, Any], kind: str, language: str) -> bytes:
     """The document as a file of a kind; texts are UTF-8. Raises KeyError for an unknown kind or language, ConfigError for a PDF
-    without its engine."""
-    written = WRITERS[kind](document, language)
+    without its engine. The accounting of a programme has writers of its own."""
+    written = (PROGRAMME_WRITERS if "programme" in document else WRITERS)[kind](document, language)
     return written if isinstance(written, bytes) else written.encode("utf-8")
 
 
@@ -40,7 +46,7 @@ def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -
 
     Raises ConfigError when the folder cannot be written to, or its disk is full.
     """
-    name = re.sub(r"[^\w.-]", "_", document["launch"]["name"]).lstrip(".")  # a name in a config file is no path
+    name = re.sub(r"[^\w.-]", "_", (document.get("programme") or document["launch"])["name"]).lstrip(".")  # a name in a config file is no path
     path = folder / f"{name}.{kind}"
     content = render(document, kind, language)
     half = path.with_name(f".{path.name}.{os.getpid()}")

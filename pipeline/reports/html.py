@@ -27,7 +27,7 @@ N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 def render_html(document: Mapping[str, Any], language: str) -> str:
     """The document as a page."""
     page = page_of(document, language)
-    text: str = _template().render(
+    text: str = template("page.html.j2").render(
         page=page,
         say=page.numbers.words.say,
         plural=page.numbers.count,
@@ -43,14 +43,14 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
 
 
 @cache
-def _template() -> Any:
-    """Every value is escaped; an undefined name is an error, not an empty place."""
+def template(name: str) -> Any:
+    """A template of this folder. Every value is escaped; an undefined name is an error, not an empty place."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_whole,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["cell"] = _cell
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _whole(value: Any) -> Any:

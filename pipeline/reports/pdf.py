@@ -21,9 +21,14 @@ def render_pdf(document: Mapping[str, Any], language: str) -> bytes:
 
     Raises ConfigError when WeasyPrint or one of its libraries is missing.
     """
+    return printed(render_html(document, language), document["as_of"])
+
+
+def printed(page: str, as_of: str) -> bytes:
+    """One of our HTML pages on paper. Raises ConfigError as `render_pdf` does."""
     weasyprint = _weasyprint()
-    page = _drawn(render_html(document, language))
-    facts = f'<meta name="dcterms.created" content="{document["as_of"][:10]}"><meta name="author" content="Payback">'
+    page = _drawn(page)
+    facts = f'<meta name="dcterms.created" content="{as_of[:10]}"><meta name="author" content="Payback">'
     page = page.replace("<head>", f"<head>{facts}", 1)
     # Behind the page's own rules: a style sheet handed over would stand before them and lose.
     paper = (FOLDER / "paper.css").read_text(encoding="utf-8").replace("FONTS", _fonts(page))
