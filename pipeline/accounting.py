@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FUNNEL = ("leads", "booking_conversion", "visit_conversion", "revenue")
 DEFAULT_POOL = ("booking_conversion", "show_rate", "average_check")
 WEEK = timedelta(days=7)
+# A module that has its own figure for so many of its leads has an ROI: costs cannot be parted like leads.
+MOST_LEADS = 0.9
 
 State = Literal["told", "partly", "joint", "too_few", "no_leads", "not_begun"]
 
@@ -233,7 +235,7 @@ def _cost(launch: Launch, months: float, n_leads: float, *, is_begun: bool) -> t
 def _state(name: str, account: Account, zones: Sequence[Zone], *, is_begun: bool) -> State:
     if not is_begun:
         return "not_begun"
-    if account.is_told(name):
+    if account.told_share(name) >= MOST_LEADS:
         return "told"
     if any((name,) == names for names in account.draws):
         return "partly"

@@ -183,7 +183,7 @@ def measure(
     document = measure_named(settings, launch, as_of)
     if is_explained and not is_json:
         if "programme" in document:
-            raise ConfigError("--explain is for launches", hint=f"`payback measure {launch} --json` has every figure of a programme")
+            raise ConfigError("--explain is for launches", hint=f"`payback measure {launch} --json` has a programme's figures")
         from pipeline.explain import explain
 
         click.echo(explain(document, language or settings.business.language), nl=False)

@@ -59,7 +59,7 @@ class Step:
 
     `start` and `end`: the weeks [settled, end) it is measured on, against [pre_start, pre_end). `effect` is None where a side is
     too small; then nothing is counted. `amounts`: draws of the benefit by module, or by all of them under "joint".
-    `known_from`: modules whose ratio came from other zones.
+    `n_leads`: of its own weeks. `known_from`: modules whose ratio came from other zones.
     """
 
     zone: frozenset[str]
@@ -71,6 +71,7 @@ class Step:
     end: int
     n_pre_weeks: int
     n_post_weeks: int
+    n_leads: float
     effect: ProcessEffect | None = None
     known_from: Names = ()
     amounts: Mapping[Names, FloatArray] = field(default_factory=dict)
@@ -98,10 +99,11 @@ class Account:
     steps: tuple[Step, ...]
     effect: ProcessEffect
 
-    def is_told(self, module: str) -> bool:
-        """Whether all that is known of a module has a figure of its own."""
+    def told_share(self, module: str) -> float:
+        """Share of a module's leads, in the weeks each of its steps is measured on, for which it has a figure of its own."""
         mine = [step for step in self.steps if module in step.modules]
-        return bool(mine) and all((module,) in step.amounts for step in mine)
+        n_leads = sum(step.n_leads for step in mine)
+        return sum(step.n_leads for step in mine if (module,) in step.amounts) / n_leads if n_leads else 0.0
 
 
 def account_for(starts: Sequence[Start], zones: Sequence[Zone], left_out: np.typing.NDArray[np.bool_],
@@ -194,7 +196,8 @@ def _steps(zone: Zone, by_name: Mapping[str, Start], skipped: np.typing.NDArray[
         if _has_enough(zone.funnel, pre) and _has_enough(zone.funnel, post):
             effect = _measured(zone.funnel, pre_start, pre_end, settled, end, skipped)
         rule: Rule = "too_few" if effect is None else "own" if len(names) == 1 else "joint"
-        yield Step(zone.modules, names, rule, pre_start, pre_end, settled, end, pre.size, post.size, effect)
+        yield Step(zone.modules, names, rule, pre_start, pre_end, settled, end, pre.size, post.size,
+                   float(zone.funnel.leads[post].sum()), effect)
         pre_start = settled
 
 
@@ -262,7 +265,7 @@ def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.boo
     for step in steps:
         if step.effect is None or step.pre_end >= lost:
             yield Step(step.zone, step.modules, "too_few", step.pre_start, step.pre_end, step.settled, step.end,
-                       step.n_pre_weeks, step.n_post_weeks)
+                       step.n_pre_weeks, step.n_post_weeks, step.n_leads)
             continue
         names, known = factors[step]
         before, after = np.ones((len(names), N_DRAWS)), np.stack(list(names.values()))
@@ -278,7 +281,7 @@ def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.boo
         amounts.pop((), None)  # modules that were measured alone elsewhere and do something else together: the rest
         rule: Rule = step.rule if step.rule != "joint" else "elsewhere" if all(len(one) == 1 for one in amounts) else "joint"
         yield Step(step.zone, step.modules, rule, step.pre_start, step.pre_end, step.settled, step.end, step.n_pre_weeks,
-                   step.n_post_weeks, step.effect, known, amounts)
+                   step.n_post_weeks, step.n_leads, step.effect, known, amounts)
 
 
 def _base(step: Step, later: Step, done: Sequence[Step]) -> FloatArray:

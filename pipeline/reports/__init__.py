@@ -46,7 +46,8 @@ def write(document: Mapping[str, Any], kind: str, language: str, folder: Path) -
 
     Raises ConfigError when the folder cannot be written to, or its disk is full.
     """
-    name = re.sub(r"[^\w.-]", "_", (document.get("programme") or document["launch"])["name"]).lstrip(".")  # a name in a config file is no path
+    subject = document.get("programme") or document["launch"]
+    name = re.sub(r"[^\w.-]", "_", subject["name"]).lstrip(".")  # a name in a config file is no path
     path = folder / f"{name}.{kind}"
     content = render(document, kind, language)
     half = path.with_name(f".{path.name}.{os.getpid()}")

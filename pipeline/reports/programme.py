@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table as Grid
 
 from pipeline.reports.cells import Book
 from pipeline.reports.html import template
 from pipeline.reports.numbers import Numbers, adding_up, numbers_of
 from pipeline.reports.pdf import printed
 from pipeline.reports.tables import Part, Table, metric_title
+from pipeline.reports.terminal import WIDTH, finished, grid_of, text_of
 from pipeline.reports.words import plain
 
 Json = Any
@@ -43,7 +46,8 @@ def programme_page(document: Mapping[str, Json], language: str) -> ProgrammePage
     titles = {one["name"]: plain(one["title"]) for one in document["modules"]}
     facts = (
         numbers.count("modules.count", len(titles)), say("modules.as_of", day=numbers.moment(document["as_of"])),
-        numbers.count("modules.horizon", document["horizon"]["days"]), say("modules.trust", score=numbers.whole(document["trust"]["score"])),
+        numbers.count("modules.horizon", document["horizon"]["days"]),
+        say("modules.trust", score=numbers.whole(document["trust"]["score"])),
     )  # fmt: skip
     return ProgrammePage(
         numbers, plain(document["programme"]["title"]), say("modules.overline"), facts, _told(numbers, document),
@@ -58,7 +62,9 @@ def render_html(document: Mapping[str, Json], language: str) -> str:
     page = programme_page(document, language)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     words = page.numbers.words
-    text: str = template("programme.html.j2").render(page=page, say=words.say, plural=page.numbers.count, style=Markup(style))  # a file of the program  # nosec B704
+    text: str = template("programme.html.j2").render(
+        page=page, say=words.say, plural=page.numbers.count, style=Markup(style)  # a file of the program  # nosec B704
+    )
     return text
 
 
@@ -69,27 +75,29 @@ def render_pdf(document: Mapping[str, Json], language: str) -> bytes:
 
 def render_terminal(document: Mapping[str, Json], language: str) -> str:
     """The document as text with ANSI styles (none where NO_COLOR is set)."""
-    from rich.console import Console
-
     page, buffer = programme_page(document, language), StringIO()
     looks: dict[str, Any] = {"force_terminal": True, "color_system": "standard", "legacy_windows": False}
-    console = Console(file=buffer, width=100, highlight=False, markup=False, **looks)
-    console.print(f"{page.title} · {page.overline}", style="bold")
-    console.print(" · ".join(page.facts), style="dim")
-    for sentence in page.told:
-        console.print(sentence)
+    console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     say = page.numbers.words.say
+    console.print(text_of(page.title, style="bold"), text_of(page.overline, style="dim"))
+    console.print(text_of(" · ".join(page.facts), style="dim"))
+    for sentence in page.told:
+        console.print(text_of(sentence))
     _print_table(console, page.modules)
-    console.print(f"\n{say('modules.section.parts')}", style="bold")
-    _print_rows(console, [(part.title, part.text, part.interval or "") for part in page.parts])
-    console.print(f"\n{say('modules.section.pairs')}", style="bold")
+    _print_title(console, say("modules.section.parts"))
+    grid = Grid.grid(padding=(0, 2))
+    for part in page.parts:
+        style = "bold" if part.is_total else ""
+        grid.add_row(text_of(part.title), text_of(part.text, style=style), text_of(part.interval or "", style="dim"))
+    console.print(grid)
+    _print_title(console, say("modules.section.pairs"))
     for pair in page.pairs:
-        console.print(f"  {pair}")
+        console.print(text_of(pair))
     _print_table(console, page.pool)
-    console.print()
+    _print_title(console, say("section.method"))
     for note in page.notes:
-        console.print(note, style="dim")
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+        console.print(text_of(note, style="dim"))
+    return finished(buffer.getvalue())
 
 
 def render_workbook(document: Mapping[str, Json], language: str) -> bytes:
@@ -137,8 +145,8 @@ def _figures(page: ProgrammePage, document: Mapping[str, Json]) -> list[tuple[st
         amount = one["amount"] or nothing
         is_told = one["roi"] is not None
         roi = (amount["estimate"] + one["saved"] - one["cost"]) / one["cost"] if is_told else None
-        figures = {"amount": amount["estimate"], "low": amount["low"], "high": amount["high"], "cost": one["cost"], "saved": one["saved"]}
-        rows.append((titles[one["name"]], say(f"modules.state.{one['state']}"), {**figures, "roi": roi}))
+        figures = {**amount, "amount": amount["estimate"], "cost": one["cost"], "saved": one["saved"], "roi": roi}
+        rows.append((titles[one["name"]], say(f"modules.state.{one['state']}"), figures))
     absent = {"cost": None, "saved": None, "roi": None}
     for one in document["joint"]:
         title = say("modules.part.joint", names=page.numbers.words.listed(titles[name] for name in one["modules"]))
@@ -169,7 +177,8 @@ def _told(numbers: Numbers, document: Mapping[str, Json]) -> tuple[str, ...]:
     kind = "revenue" if document["is_revenue_based"] else "profit"
     amount = money["amount"]
     found = [
-        say(f"modules.whole.{kind}", amount=numbers.money(amount["estimate"], is_signed=True), interval=numbers.money_interval(amount)),
+        say(f"modules.whole.{kind}", amount=numbers.money(amount["estimate"], is_signed=True),
+            interval=numbers.money_interval(amount)),
         say("modules.measured", before=numbers.span(periods["pre"]["start"], periods["pre"]["end"]),
             after=numbers.span(periods["post"]["start"], periods["post"]["end"])),
     ]  # fmt: skip
@@ -193,7 +202,8 @@ def _modules(numbers: Numbers, document: Mapping[str, Json]) -> Table:
         amount, roi = one["amount"], one["roi"]
         rows.append((
             plain(one["title"]), numbers.day(one["started_on"]),
-            say("none") if amount is None else numbers.words.beside(numbers.money(amount["estimate"], is_signed=True), numbers.money_interval(amount)),
+            say("none") if amount is None else numbers.words.beside(
+                numbers.money(amount["estimate"], is_signed=True), numbers.money_interval(amount)),
             say("not_counted") if one["cost"] is None else numbers.money(one["cost"]),
             say("none") if roi is None else numbers.words.beside(
                 numbers.ratio(roi["estimate"]), numbers.interval(numbers.ratio(roi["low"]), numbers.ratio(roi["high"]))),
@@ -215,7 +225,8 @@ def _parts(numbers: Numbers, document: Mapping[str, Json], titles: Mapping[str, 
     found = [Part(title, amount, numbers.full_money(amount, is_signed=True), numbers.money_interval(row))
              for (title, row), amount in zip(rows, amounts, strict=True)]
     end = sum(amounts)
-    return (*found, Part(say("modules.part.whole"), end, numbers.full_money(end, is_signed=True), numbers.money_interval(whole), True))
+    title, text = say("modules.part.whole"), numbers.full_money(end, is_signed=True)
+    return (*found, Part(title, end, text, numbers.money_interval(whole), True))
 
 
 def _pairs(numbers: Numbers, document: Mapping[str, Json], titles: Mapping[str, str]) -> tuple[str, ...]:
@@ -265,18 +276,14 @@ def _table(numbers: Numbers, name: str, columns: tuple[str, ...], rows: list[tup
     return Table(name, say(f"modules.section.{name}"), "", tuple(say(f"modules.column.{one}") for one in columns), tuple(rows))
 
 
-def _print_table(console: Any, table: Table) -> None:
-    console.print(f"\n{table.title}", style="bold")
-    _print_rows(console, table.rows, table.columns)
-
-
-def _print_rows(console: Any, rows: Any, columns: tuple[str, ...] = ()) -> None:
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=bool(columns), header_style="dim")
-    for column in columns or ("",) * 3:
-        grid.add_column(Text(column))
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+def _print_table(console: Console, table: Table) -> None:
+    _print_title(console, table.title)
+    grid = grid_of(*table.columns)
+    for row in table.rows:
+        grid.add_row(*(text_of(cell) for cell in row))
     console.print(grid)
+
+
+def _print_title(console: Console, title: str) -> None:
+    console.print()
+    console.print(text_of(title, style="bold underline"))
