@@ -1,6 +1,6 @@
 """The report of a programme: which module earned what, what cannot be told apart, and why; HTML, PDF, terminal, workbook."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
@@ -128,8 +128,8 @@ def render_workbook(document: Mapping[str, Json], language: str) -> bytes:
     for key, table in (("modules_steps", page.steps), ("modules_pool", page.pool)):
         sheet = book.sheet(key, is_wide=True)
         sheet.heads(table.columns, texts=range(len(table.columns)))
-        for row in table.rows:
-            for column, cell in enumerate(row):
+        for cells in table.rows:
+            for column, cell in enumerate(cells):
                 sheet.text(column, cell, "name")
             sheet.row += 1
         sheet.finish(frozen=(1, 1), repeated=0, least=16)
@@ -271,7 +271,7 @@ def _pool(numbers: Numbers, document: Mapping[str, Json], titles: Mapping[str, s
     return _table(numbers, "pool", ("module", "metric", "zone", "expected", "observed", "difference"), rows)
 
 
-def _table(numbers: Numbers, name: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+def _table(numbers: Numbers, name: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
     say = numbers.words.say
     return Table(name, say(f"modules.section.{name}"), "", tuple(say(f"modules.column.{one}") for one in columns), tuple(rows))
 
