@@ -13,13 +13,16 @@ from typing import Any
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
-from pipeline.reports.numbers import Numbers, numbers_of
+from pipeline.reports.naming import numbers_for
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.own import own_metrics
 from pipeline.reports.words import plain
 
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
-LEAVE_OUT = ("hurdle", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution")
+LEAVE_OUT = ("own", "hurdle", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit",
+             "caution")
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
 _TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
@@ -59,7 +62,7 @@ class _Line:
 
 def message_of(document: Mapping[str, Json], language: str, limit: Limit = SCREEN, *, note: str = "") -> str:
     """The message; `note` is a last line that always stays. Raises KeyError for a language without a catalogue."""
-    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
+    numbers = numbers_for(document, language)
     text = ""
     for longest in (80, SHORT_TITLE):
         lines = [line for line in _lines(numbers, document, longest) if line.text]
@@ -73,7 +76,7 @@ def message_of(document: Mapping[str, Json], language: str, limit: Limit = SCREE
 
 def subject_of(document: Mapping[str, Json], language: str) -> str:
     """The subject of a mail: launch, week, verdict."""
-    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
+    numbers = numbers_for(document, language)
     title = _shortened(plain(document["launch"]["title"]), SHORT_TITLE)
     week = report_week(document).isocalendar().week
     verdict = sentences.verdict_word(numbers, document)
@@ -104,6 +107,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
         yield _Line("caution", say("caution"))
     yield _Line("leads", _metric(numbers, document, "leads"))
     yield _Line("rates", " · ".join(filter(None, (_metric(numbers, document, name) for name in RATES))))
+    yield _Line("own", " · ".join(filter(None, (_metric(numbers, document, name) for name in own_metrics(document)))))
     yield _Line("profit", _profit(numbers, document))
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))

@@ -6,6 +6,8 @@ from typing import Any
 
 from pipeline.reports import sentences, tables
 from pipeline.reports.cells import Book, Kind, Sheet, Value
+from pipeline.reports.own import own_metrics
+from pipeline.reports.own_sheet import funnel_rows
 from pipeline.reports.page import Page
 from pipeline.reports.words import plain
 
@@ -40,12 +42,13 @@ def summary(book: Book, document: Document, page: Page) -> None:
     names = ("metric", "now", "before", "without_launch", "change")
     heads = [say(f"column.{name}") for name in names]
     sheet.heads([*heads, *(say(f"sheet.{name}") for name in ("relative", "low", "high", "note"))], texts=(8,))
-    for name in TILE_METRICS:
+    for name in (*TILE_METRICS, *own_metrics(document)):
         _metric_row(sheet, document, page, name)
     for name in MONEY_RESULTS:
         _money_row(sheet, document, name)
     sheet.row += 1
     sheet.line(say("sheet.summary.note"), "note", columns=columns)
+    funnel_rows(sheet, document)
     sheet.row += 1
     sheet.line(page.trust, "section")
     for found in page.findings:
@@ -59,7 +62,7 @@ def _metric_row(sheet: Sheet, document: Document, page: Page, name: str) -> None
     """A metric now, before, as expected, and its effect; counts and sums are those of a mean week."""
     metric = document["metrics"][name]
     effect, kind = metric["effect"], _KINDS.get(metric["unit"], "decimal")
-    tile = next(tile for tile in page.tiles if tile.name == name)
+    tile = next(tile for tile in (*page.tiles, *page.own) if tile.name == name)
     change_kind: Kind = "points" if kind == "share" else kind
     per = (1 if metric["a_week"] is None else effect["n_post_weeks"]) if effect else 1
     scale = (100 if kind == "share" else 1) / per
