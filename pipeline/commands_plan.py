@@ -1,5 +1,6 @@
 """`payback plan`: before a launch. `payback sql`: what stands behind its figures."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -45,25 +46,32 @@ def holdout(
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dialect", type=click.Choice(("duckdb", "postgresql")), default="duckdb", show_default=True, help="Database.")
-def sql(name: str | None, dialect: str) -> None:
-    """The exact SQL behind a figure; without NAME the list of queries."""
-    from pipeline import queries
-
+@click.pass_obj
+def sql(invocation: "Invocation", name: str | None, dialect: str) -> None:
+    """The exact SQL behind a figure, metrics of your own among them; without NAME the list of queries."""
+    known = _queries(invocation)
     if name:
-        click.echo(_query(name).sql(dialect))
+        click.echo(_query(name, known).sql(dialect))
         return
-    for known in queries.every_name():
-        click.echo(f"{known:32} {queries.load(known).title}")
+    for full, query in known.items():
+        click.echo(f"{full:32} {query.title}")
 
 
-def _query(name: str) -> "Query":
-    """By full name (`metrics/show_rate`) or by the last part of it."""
+def _queries(invocation: "Invocation") -> "dict[str, Query]":
+    """Payback's own queries and those of the configuration, by full name; without a configuration there are only the first."""
     from pipeline import queries
+    from pipeline.funnel import read_funnel
+
+    known = {full: queries.load(full) for full in (*queries.every_name(), *queries.names("funnel"))}
+    return known | {one.query.name: one.query for one in read_funnel(invocation.folder).metrics}
+
+
+def _query(name: str, known: "Mapping[str, Query]") -> "Query":
+    """By full name (`metrics/show_rate`) or by the last part of it."""
     from pipeline.strict import nearest
 
-    known = queries.every_name()
     fits = [full for full in known if name in (full, full.rpartition("/")[2])]
     if not fits:
         short = [full.rpartition("/")[2] for full in known]
         raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
-    return queries.load(fits[0])
+    return known[fits[0]]

@@ -187,7 +187,7 @@ def business_funnel(measurement: Measurement) -> Json:
     return {
         "steps": [
             {"key": step.key, "role": step.role or None, "names": dict(step.names), "pre": counts[step.key].pre,
-             "post": counts[step.key].post}
+             "post": counts[step.key].post, "is_mapped": counts[step.key].is_mapped}
             for step in own.steps
         ],
         "metrics": {

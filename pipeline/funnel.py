@@ -5,7 +5,7 @@ without a role is a milestone of its own. Whoever reached a step has reached eve
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +74,11 @@ class OwnFunnel:
             return ()
         before = [step.key for step in self.steps[:found] if not step.role and not step.is_skippable]
         return (*before, word) if self.steps[found].key == word and not self.steps[found].role else tuple(before)
+
+    def mapped(self, words: Iterable[str]) -> set[str]:
+        """The keys of the steps that a stage leads to, by the words of stages.toml; every lead reaches the first."""
+        used = set(words)
+        return {step.key for step in self.steps if step.role == LEAD or used & {step.key, step.role or step.key}}
 
     def facts(self) -> Any:
         """Everything in it as JSON values, for the fingerprint of the configuration."""

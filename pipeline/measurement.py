@@ -198,7 +198,8 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         findings=findings, trust_score=score, stages=stages,
         hurdles=tuple(hurdle for hurdle in settings.hurdles if hurdle.currency == business.currency),
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
-        own=settings.funnel, steps=count_steps(reading, settings.funnel, periods, horizon_hours(horizon.days)),
+        own=settings.funnel,
+        steps=count_steps(reading, settings.funnel, settings.stages, periods, horizon_hours(horizon.days)),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What a business's own funnel shows in the data: leads at each step, and the metrics of one's own."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from pipeline.funnel import LEAD, OwnFunnel
 from pipeline.metrics import RATE, Cells
 from pipeline.own_metrics import OwnMetric, column
 from pipeline.periods import Periods, monday_of
+from pipeline.stages import StageRule
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Reading
@@ -20,17 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepCount:
-    """Leads of each side that reached the step within the horizon; `post` is None when that side has no week."""
+    """Leads of each side that reached the step within the horizon; `post` is None when that side has no week. A step that is not
+    `is_mapped` only repeats a neighbour: no stage leads to it."""
 
     key: str
     pre: int
     post: int | None
+    is_mapped: bool
 
 
-def count_steps(reading: "Reading", funnel: OwnFunnel, periods: Periods, horizon_hours: int) -> tuple[StepCount, ...]:
+def count_steps(
+    reading: "Reading", funnel: OwnFunnel, stages: Iterable[StageRule], periods: Periods, horizon_hours: int
+) -> tuple[StepCount, ...]:
     """Leads at each step on both sides, mature ones only. Raises WarehouseError."""
     if not funnel.steps:
         return ()
+    mapped = funnel.mapped(rule.milestone for rule in stages)
     counted = []
     for n, step in enumerate(funnel.steps):
         reached = f"{column(step.key)} <= :horizon_hours"
@@ -47,7 +53,7 @@ def count_steps(reading: "Reading", funnel: OwnFunnel, periods: Periods, horizon
         return sum(int(row[n + 1]) for row in rows if monday_of(row[0]) in weeks)
 
     return tuple(
-        StepCount(step.key, total(n, periods.pre_weeks), total(n, periods.post_weeks) if has_post else None)
+        StepCount(step.key, total(n, periods.pre_weeks), total(n, periods.post_weeks) if has_post else None, step.key in mapped)
         for n, step in enumerate(funnel.steps)
     )
 

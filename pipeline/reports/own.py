@@ -33,9 +33,11 @@ def own_metrics(document: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def step_rows(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[StepRow]:
-    """The steps in their order; none without a funnel of one's own."""
+    """The steps in their order that a stage leads to; none without a funnel of one's own."""
     leads = document["funnel"][0]
     for step in (document.get("business_funnel") or {"steps": []})["steps"]:
+        if not step["is_mapped"]:
+            continue
         role = numbers.words.say(f"role.{step['role']}") if step["role"] else "—"
         sides = tuple((step[side], _share(step[side], leads[side])) for side in ("pre", "post"))
         yield StepRow(name_in(step["names"], numbers.words.language), role, sides)
