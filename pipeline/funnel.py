@@ -13,7 +13,7 @@ from typing import Any, Literal
 from connectors.text import clean_name
 from pipeline.errors import ConfigError
 from pipeline.languages import LANGUAGES
-from pipeline.own_metrics import OwnMetric, column, declared, read_metric_files
+from pipeline.own_metrics import MOST_METRICS, OwnMetric, column, declared, read_metric_files
 from pipeline.queries import names as query_names
 from pipeline.stages import MILESTONES, NO_MILESTONE
 from pipeline.strict import Place, build, nearest, read_toml
@@ -132,6 +132,8 @@ def read_funnel(folder: Path) -> OwnFunnel:
     outline = build(_Outline, read_toml(path), Place(path), {}) if path.is_file() else _Outline()
     steps = tuple(_steps(outline.steps, Place(path, "steps")))
     standard = [name.rpartition("/")[2] for name in query_names("metrics")]
+    if len(outline.metrics) > MOST_METRICS:
+        raise ConfigError(f"{Place(path, 'metrics')}: {len(outline.metrics)} metrics, at most {MOST_METRICS} are possible")
     metrics = [_declared(name, one, steps, standard, Place(path, f"metrics.{name}")) for name, one in outline.metrics.items()]
     taken = dict.fromkeys(standard, "one of Payback's own metrics") | dict.fromkeys(outline.metrics, f"declared in {path}")
     files = read_metric_files(folder / "metrics", taken, _columns(steps))
@@ -163,23 +165,24 @@ def _steps(given: Sequence[_Step], place: Place) -> Iterator[Step]:
 def _step(one: _Step, place: Place) -> Step:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", one.key) or one.key in RESERVED:
         raise ConfigError(
-            f"{place}: {one.key!r} cannot be the key of a step", hint="a key is Latin letters, digits and _, such as trial_booked"
+            f"{place}: {one.key[:50]!r} cannot be the key of a step",
+            hint="a key is Latin letters, digits and _, such as trial_booked",
         )
     if one.role and one.role not in ROLES:
         raise ConfigError(
-            f"{place}: the step {one.key!r}: no role {one.role!r}{nearest(one.role, ROLES)}",
+            f"{place}: the step {one.key[:50]!r}: no role {one.role[:50]!r}{nearest(one.role, ROLES)}",
             hint=f"roles: {', '.join(ROLES)}, or none at all",
         )
     role = one.role or (one.key if one.key in ROLES else "")
     if one.key in ROLES and role != one.key:
         raise ConfigError(
-            f"{place}: the step {one.key!r} is called like a role and plays another one ({role})", hint="give it another key"
+            f"{place}: the step {one.key[:50]!r} is called like a role and plays another one ({role})", hint="give it another key"
         )
     if one.skippable and role:
         raise ConfigError(
-            f"{place}: the step {one.key!r} plays the role {role!r} and cannot be skippable", hint="leave skippable out"
+            f"{place}: the step {one.key[:50]!r} plays the role {role!r} and cannot be skippable", hint="leave skippable out"
         )
-    return Step(one.key, names_of(one.name, place, f"the step {one.key!r}"), role, one.skippable)
+    return Step(one.key, names_of(one.name, place, f"the step {one.key[:50]!r}"), role, one.skippable)
 
 
 def _check_order(roles: Mapping[str, str], given: Sequence[_Step], place: Place) -> None:
@@ -210,7 +213,7 @@ def names_of(value: object, place: Place, subject: str) -> Names:
     for language, text in texts.items():
         if language and language not in LANGUAGES:
             raise ConfigError(
-                f"{place}: {subject}: no language {language!r}{nearest(language, LANGUAGES)}",
+                f"{place}: {subject}: no language {language[:50]!r}{nearest(language, LANGUAGES)}",
                 hint=f"languages: {', '.join(LANGUAGES)}",
             )
         name = clean_name(text) if isinstance(text, str) else None
@@ -235,18 +238,25 @@ def _declared(name: str, one: _Metric, steps: Sequence[Step], standard: Sequence
     keys = {step.key: step for step in steps}
     roles = {step.role: step for step in steps if step.role}
     columns: list[str | None] = []
+    found: list[Step | None] = []
     for word in (one.reached, *([one.of] if one.of else [])):
         step = keys.get(word) or roles.get(word)
         role = step.role if step else word if word in ROLES else ""
         if step is None and not role:
             known = [*keys, *(role for role in ROLES if role not in roles)]
-            raise ConfigError(f"{place}: no step {word!r}{nearest(word, known)}", hint=f"steps: {', '.join(known)}")
+            raise ConfigError(f"{place}: no step {word[:50]!r}{nearest(word, known)}", hint=f"steps: {', '.join(known)}")
+        found.append(step)
         columns.append(None if role == LEAD else column(step.key if step else role))
     if columns[0] is None:
         raise ConfigError(f"{place}: every lead has reached {one.reached!r}", hint="name a later step")
     if columns[0] == columns[-1] and one.of:
         raise ConfigError(f"{place}: reached and of are the same step")
-    titles = names_of(one.title, place.of("title"), f"the metric {name!r}")
+    if one.of and _is_implied(found[0], found[1], steps):
+        raise ConfigError(
+            f"{place}: {one.reached!r} stands before {one.of!r} in the funnel: all who reached the second reached the first",
+            hint="swap reached and of",
+        )
+    titles = names_of(one.title, place.of("title"), f"the metric {name[:50]!r}")
     return declared(
         name,
         titles,
@@ -257,11 +267,19 @@ def _declared(name: str, one: _Metric, steps: Sequence[Step], standard: Sequence
     )
 
 
+def _is_implied(earlier: Step | None, later: Step | None, steps: Sequence[Step]) -> bool:
+    """Whether whoever reached the one has reached the other by the order alone."""
+    if earlier is None or later is None or earlier.is_skippable or (earlier.role and earlier.role not in LADDER):
+        return False
+    return steps.index(earlier) < steps.index(later) and later.role not in ("confirmed", "no_show", "cancelled", "lost")
+
+
 def _titles(given: Mapping[str, Any], known: Sequence[str], place: Place) -> Iterator[tuple[str, Names]]:
     for name, value in given.items():
         if name not in known:
-            raise ConfigError(f"{place.of(name)}: no metric {name!r}{nearest(name, known)}", hint=f"known: {', '.join(known)}")
-        yield name, names_of(value, place.of(name), f"the metric {name!r}")
+            told = f"{place.of(name)}: no metric {name[:50]!r}{nearest(name, known)}"
+            raise ConfigError(told, hint=f"known: {', '.join(known)}")
+        yield name, names_of(value, place.of(name), f"the metric {name[:50]!r}")
 
 
 def step_columns(steps: Sequence[Step]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ RATE, AMOUNTS, COUNT = ("numerator", "denominator"), ("n", "total", "total_sq"),
 # What a file may say it measures, and the columns that come to it. Sums of money are none of them: they belong to the claims.
 UNITS = {"share": RATE, "leads": COUNT, "minutes_each": AMOUNTS, "money_each": AMOUNTS}
 LARGEST = 64 * 1024  # bytes of a file
+MOST_METRICS = 40
 _HOURS = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled", "paid", "lost", "next_visit", "own_paid")
 _JOURNEYS = {
     **dict.fromkeys(("source", "journey_id", "entity"), "varchar"),
@@ -46,6 +47,7 @@ _BEFORE_BRACKET = frozenset(
      "select", "sum", "then", "union", "using", "values", "varchar", "when", "where"}
 )  # fmt: skip
 _NOT_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_LITERALS = {"start": "date '2026-01-05'", "end": "date '2026-01-05'", "horizon_hours": "720"}  # for a look at the text alone
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -103,7 +105,7 @@ def check_name(name: str, place: Place) -> None:
     """Raises ConfigError for what cannot name a metric."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{place}: {name!r} cannot name a metric", hint="a name is Latin letters, digits and _, such as contract_rate"
+            f"{place}: {name[:50]!r} cannot name a metric", hint="a name is Latin letters, digits and _, such as contract_rate"
         )
 
 
@@ -112,8 +114,11 @@ def read_metric_files(folder: Path, taken: Mapping[str, str], columns: Sequence[
 
     Raises ConfigError naming the file for a name that is `taken`, and for everything that a metric must not be.
     """
-    found = []
-    for path in sorted(folder.glob("*.sql")):
+    found: list[OwnMetric] = []
+    paths = sorted(folder.glob("*.sql"))
+    if len(paths) > MOST_METRICS:
+        raise ConfigError(f"{folder}: {len(paths)} files, at most {MOST_METRICS} metrics are possible")
+    for path in paths:
         place = Place(path)
         name = path.stem
         check_name(name, place)
@@ -146,9 +151,10 @@ def _check_header(query: Query, place: Place) -> None:
     if len(query.title) > 80:
         raise ConfigError(f"{place}: a title of more than 80 characters", hint="reports are read on phones: shorten it")
     if query.unit not in UNITS:
-        raise ConfigError(f"{place}: no unit {query.unit!r}{nearest(query.unit, list(UNITS))}", hint=f"units: {', '.join(UNITS)}")
+        told = f"{place}: no unit {query.unit[:50]!r}{nearest(query.unit, list(UNITS))}"
+        raise ConfigError(told, hint=f"units: {', '.join(UNITS)}")
     if query.better not in ("higher", "lower"):
-        raise ConfigError(f"{place}: better is {query.better!r}", hint="-- better: higher, or lower")
+        raise ConfigError(f"{place}: better is {query.better[:50]!r}", hint="-- better: higher, or lower")
     if query.parameters != PARAMETERS:
         lacking, extra = sorted(PARAMETERS - query.parameters), sorted(query.parameters - PARAMETERS)
         told = [
@@ -169,10 +175,10 @@ def _check_text(text: str, place: Place) -> None:
         problems.append(f"{what} - a metric is one plain query")
     for match in re.finditer(r"(\w+)\s*\(", code):
         if match[1].lower() not in _BEFORE_BRACKET:
-            problems.append(f"{match[1]}( - a metric only counts and sums")
+            problems.append(f"{match[1][:50]}( - a metric only counts and sums")
     named = set(re.findall(r"(?<![:\w]):([a-zA-Z_]\w*)", text)) - PARAMETERS
     if named:  # the database's door takes these for parameters, wherever they stand
-        problems.append(f":{sorted(named)[0]} in a text or a comment - leave the colon out")
+        problems.append(f":{sorted(named)[0][:50]} in a text or a comment - leave the colon out")
     if problems:
         raise ConfigError(f"{place}: {problems[0]}", hint="what a query may hold: sql/README.md, docs/funnel.md")
 
@@ -181,7 +187,9 @@ def _try_out(query: Query, columns: Sequence[str], place: Place) -> None:
     """Run it on empty tables of an empty database in memory, which reaches nothing outside. Raises ConfigError."""
     import duckdb  # slow to import, and hardly anybody has such files
 
+    values = {"start": date(2026, 1, 5), "end": date(2026, 1, 5), "horizon_hours": 720}
     text = re.sub(r"(?<![:\w]):(start|end|horizon_hours)\b", r"$\1", query.text)
+    literal = re.sub(r"\$(start|end|horizon_hours)\b", lambda found: _LITERALS[found[1]], text)
     database = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": 1})
     try:
         try:
@@ -194,15 +202,14 @@ def _try_out(query: Query, columns: Sequence[str], place: Place) -> None:
         for name, kinds_of in tables.items():
             database.execute(f"create table {name} ({', '.join(f'{one} {kind}' for one, kind in kinds_of.items())})")
         try:
-            read = {name.lower() for name in database.get_table_names(text)}
+            read = {name.lower() for name in database.get_table_names(literal)}
             if read - set(tables):
                 known = ", ".join(tables)
                 raise ConfigError(
-                    f"{place}: reads {sorted(read - set(tables))[0]!r}",
+                    f"{place}: reads {sorted(read - set(tables))[0][:50]!r}",
                     hint=f"a metric reads {known}: these know the scope and the time",
                 )
-            day = date(2026, 1, 5)
-            described = database.execute(text, {"start": day, "end": day, "horizon_hours": 720}).description
+            described = database.execute(text, values).description
         except duckdb.Error as error:
             raise ConfigError(f"{place}: {_told(error)}", hint="correct the query") from None
         _check_columns({row[0]: str(row[1]) for row in described}, UNITS[query.unit], place)
@@ -221,7 +228,7 @@ def _check_columns(found: Mapping[str, str], shape: Collection[str], place: Plac
     for name, kind in found.items():
         if name not in wanted:
             raise ConfigError(
-                f"{place}: a column {name!r}{nearest(name, wanted)}", hint=f"columns: {', '.join(wanted)}, nothing else"
+                f"{place}: a column {name[:50]!r}{nearest(name, wanted)}", hint=f"columns: {', '.join(wanted)}, nothing else"
             )
         is_right = kind == ("DATE" if name == "created_on" else "VARCHAR") if name in DIMENSIONS else kind.startswith(_NUMBERS)
         if not is_right:
