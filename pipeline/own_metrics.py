@@ -155,14 +155,10 @@ def _check_header(query: Query, place: Place) -> None:
         raise ConfigError(told, hint=f"units: {', '.join(UNITS)}")
     if query.better not in ("higher", "lower"):
         raise ConfigError(f"{place}: better is {query.better[:50]!r}", hint="-- better: higher, or lower")
-    if query.parameters != PARAMETERS:
-        lacking, extra = sorted(PARAMETERS - query.parameters), sorted(query.parameters - PARAMETERS)
-        told = [
-            f"{word} {', '.join(':' + name for name in names)}"
-            for word, names in (("lacks", lacking), ("knows no", extra))
-            if names
-        ]
-        raise ConfigError(f"{place}: the query {' and '.join(told)}", hint="a metric takes :start, :end and :horizon_hours")
+    for word, names in (("knows no", query.parameters - PARAMETERS), ("lacks", PARAMETERS - query.parameters)):
+        if names:
+            listed = ", ".join(f":{name[:50]}" for name in sorted(names))
+            raise ConfigError(f"{place}: the query {word} {listed}", hint="a metric takes :start, :end and :horizon_hours")
 
 
 def _check_text(text: str, place: Place) -> None:
