@@ -59,9 +59,10 @@ def count_steps(
 
 
 def observe_own(
-    reading: "Reading", funnel: OwnFunnel, start: date, end: date, horizon_hours: int
+    reading: "Reading", funnel: OwnFunnel, periods: Periods, horizon_hours: int
 ) -> tuple[Mapping[str, Cells], tuple[Finding, ...]]:
     """The cells of each metric of one's own, and a finding for each that counts what cannot be: it is left out."""
+    start, end = periods.weeks[0], periods.weeks[-1] + timedelta(days=7)
     found, wrong = {}, []
     for one in funnel.metrics:
         cells = metrics.observe_query(reading, one.query, start, end, horizon_hours)
