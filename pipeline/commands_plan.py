@@ -9,6 +9,7 @@ import click
 from connectors.secrets import masked_json
 from pipeline.errors import ConfigError
 from pipeline.options import as_of_option, json_option
+from pipeline.strict import nearest
 
 if TYPE_CHECKING:
     from pipeline.cli import Invocation
@@ -49,29 +50,24 @@ def holdout(
 @click.pass_obj
 def sql(invocation: "Invocation", name: str | None, dialect: str) -> None:
     """The exact SQL behind a figure, metrics of your own among them; without NAME the list of queries."""
-    known = _queries(invocation)
-    if name:
-        click.echo(_query(name, known).sql(dialect))
-        return
-    for full, query in known.items():
-        click.echo(f"{full:32} {query.title}")
-
-
-def _queries(invocation: "Invocation") -> "dict[str, Query]":
-    """Payback's own queries and those of the configuration, by full name; without a configuration there are only the first."""
     from pipeline import queries
     from pipeline.funnel import read_funnel
 
     known = {full: queries.load(full) for full in (*queries.every_name(), *queries.names("funnel"))}
-    return known | {one.query.name: one.query for one in read_funnel(invocation.folder).metrics}
-
-
-def _query(name: str, known: "Mapping[str, Query]") -> "Query":
-    """By full name (`metrics/show_rate`) or by the last part of it."""
-    from pipeline.strict import nearest
-
-    fits = [full for full in known if name in (full, full.rpartition("/")[2])]
-    if not fits:
+    found = _fit(name, known)
+    if found is None:  # those of Payback can be read whatever the configuration is like
+        known |= {one.query.name: one.query for one in read_funnel(invocation.folder).metrics}
+        found = _fit(name, known)
+    if found is not None:
+        click.echo(found.sql(dialect))
+    elif name:
         short = [full.rpartition("/")[2] for full in known]
         raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
-    return known[fits[0]]
+    else:
+        for full, query in known.items():
+            click.echo(f"{full:32} {query.title}")
+
+
+def _fit(name: str | None, known: "Mapping[str, Query]") -> "Query | None":
+    """By full name (`metrics/show_rate`) or by the last part of it."""
+    return next((query for full, query in known.items() if name in (full, full.rpartition("/")[2])), None)

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from connectors.text import is_acting
 from pipeline import queries
 from pipeline.errors import ConfigError
 from pipeline.queries import Query
@@ -140,6 +141,8 @@ def _text(path: Path) -> str:
     if not text:
         hint = f"it must be a UTF-8 text file of at most {LARGEST >> 10} KB that you may read"
         raise ConfigError(f"{path}: cannot be read, or is empty", hint=hint)
+    if is_acting(text):
+        raise ConfigError(f"{path}: an invisible control or direction character", hint="type it anew instead of pasting it")
     return text
 
 

@@ -49,6 +49,8 @@ def _names(own: Mapping[str, Json], words: Words) -> Iterator[tuple[str, str]]:
         yield from ((key, title) for key in ALSO.get(name, ()))
         if name == "leads":
             yield "tile.leads", words.say("a_week", n=title)
+        if name == "visits":
+            yield "section.weekly", words.say("own.weekly", visits=title)
     for name, found in own["metrics"].items():
         yield f"metric.{name}", name_in(found["names"], words.language)
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from connectors.records import Stage
 from pipeline.cli import main
 from pipeline.errors import ConfigError, Exit
 from pipeline.funnel import ROLES, OwnFunnel, read_funnel
+from pipeline.init import profiles_folder
 from pipeline.journeys import build_journeys
+from pipeline.languages import LANGUAGES
 from pipeline.launches import Scope
 from pipeline.own_metrics import TABLES
+from pipeline.proposals import propose, read_profile
 from pipeline.settings import load_settings
 from pipeline.stages import MILESTONES, StageRule
 from tests.pipeline.funnels_made import LAUNCH, REPAIR_CONFIG, REPAIR_FUNNEL, REPAIR_STAGES, SAME_DAY
@@ -196,6 +200,27 @@ def test_an_empty_funnel_is_none(tmp_path: Path) -> None:
     (tmp_path / "config" / "funnel.toml").unlink()
     loaded = load_settings(tmp_path / "config", ENVIRON)
     assert loaded.fingerprint(loaded.launches[0]) == empty
+
+
+@pytest.mark.parametrize("path", sorted((profiles_folder() / "funnels").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_ready_made_funnel_fits_its_profile_and_every_language(tmp_path: Path, path: Path) -> None:
+    own = funnel(tmp_path, path.read_text(encoding="utf-8"))
+    profile = read_profile(profiles_folder() / path.name)
+    assert {milestone for milestone, _ in profile.words} <= {*own.words, "none"}
+    names = [*(step.names for step in own.steps), *(one.titles for one in own.metrics), *own.titles.values()]
+    assert all(set(one) == set(LANGUAGES) for one in names)
+    assert {milestone for milestone, _ in profile.words} >= {step.key for step in own.steps if not step.role}
+    signed = Stage("deal", "0", "SIGNED", "Договор подписан", "open", 1)
+    assert propose(signed, profile) == "contract"
+    # the last good stage of a deal is where money is counted, whatever it is called
+    assert propose(replace(signed, semantics="won"), profile) == "paid"
+
+
+def test_a_broken_funnel_hides_no_query_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "funnel.toml").write_text("steps = 7\n", encoding="utf-8")
+    assert main(["--config", str(tmp_path), "sql", "show_rate"], {}) == Exit.OK
+    assert main(["--config", str(tmp_path), "sql"], {}) == Exit.CONFIG
+    assert "funnel.toml" in capsys.readouterr().err
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------

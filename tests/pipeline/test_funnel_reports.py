@@ -70,6 +70,7 @@ def test_a_school_reads_its_own_words(school: Path) -> None:
         assert "Пришли из записанных" not in told  # what the show rate is called elsewhere
     assert "Целевая заявка" not in page  # no stage of theirs leads to this step of the profile
     assert "Контракт" not in page
+    assert "Пробные уроки по неделям" in page
     assert "Trial attendance" in render(read(school), "html", "en").decode()
     assert "试听后签约率" in render(read(school), "html", "zh").decode()
     rate = "Заявки, дошедшие за срок учёта до шага «Договор», из дошедших за него до шага «Был на пробном уроке»."

@@ -91,6 +91,7 @@ BAD = {
     "copies": (HEADER.format(unit="share") + "copy (" + BODY + ") to '/tmp/x'", "copy("),
     "sets": (HEADER.format(unit="share") + "set threads = 1 + :start + :end + :horizon_hours", "only reads, found 1: SET"),
     "explains": (HEADER.format(unit="share") + "explain " + BODY, "only reads, found 1: EXPLAIN"),
+    "an acting title": (RATE.replace("title: Own", "title: \u202eOwn"), "invisible control or direction character"),
     "huge": (RATE + "-- x\n" * 20_000, "at most 64 KB"),
 }  # fmt: skip
 
