@@ -190,9 +190,9 @@ def business_funnel(measurement: Measurement) -> Json:
              "post": counts[step.key].post, "is_mapped": counts[step.key].is_mapped}
             for step in own.steps
         ],
-        "metrics": {
-            one.name: {"names": dict(one.titles), "reached": one.steps and one.steps[0], "of": one.steps and one.steps[1]}
+        "metrics": [
+            {"name": one.name, "names": dict(one.titles), "reached": one.steps and one.steps[0], "of": one.steps and one.steps[1]}
             for one in own.metrics if one.name in measurement.metrics
-        },
+        ],
         "titles": {name: dict(names) for name, names in own.titles.items()},
     }  # fmt: skip

@@ -192,7 +192,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
-        metrics={**measured, **own}, days=days, rung=rung, claims=claims,
+        metrics=dict(sorted({**measured, **own}.items())), days=days, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods, found.pasts.get("visit_rate")),
         verdict=verdict, guards=found.guards, control=found.control, candidates=found.candidates,
         pasts=found.pasts, placebo=found.placebo,

@@ -35,8 +35,8 @@ def numbers_for(document: Mapping[str, Json], language: str) -> Numbers:
 
 
 def name_in(names: Mapping[str, str], language: str) -> str:
-    """The name in a language, else the one for every language, else the first there is."""
-    return plain(names.get(language) or names.get("") or next(iter(names.values()), ""))
+    """The name in a language, else the one for every language, else the English or the first there is."""
+    return plain(names.get(language) or names.get("") or names.get("en") or next((names[code] for code in sorted(names)), ""))
 
 
 def _names(own: Mapping[str, Json], words: Words) -> Iterator[tuple[str, str]]:
@@ -51,15 +51,15 @@ def _names(own: Mapping[str, Json], words: Words) -> Iterator[tuple[str, str]]:
             yield "tile.leads", words.say("a_week", n=title)
         if name == "visits":
             yield "section.weekly", words.say("own.weekly", visits=title)
-    for name, found in own["metrics"].items():
-        yield f"metric.{name}", name_in(found["names"], words.language)
+    for found in own["metrics"]:
+        yield f"metric.{found['name']}", name_in(found["names"], words.language)
 
 
 def _definitions(own: Mapping[str, Json], document: Mapping[str, Json], words: Words) -> Iterator[tuple[str, str]]:
     """What a rate between two steps counts, told with the names of the steps instead of their keys."""
     titles = {step["key"]: name_in(step["names"], words.language) for step in own["steps"]}
     titles.update({step["role"]: titles[step["key"]] for step in own["steps"] if step["role"]})
-    for name, found in own["metrics"].items():
+    for found in own["metrics"]:
         if found["reached"] is None:
             continue
 
@@ -68,4 +68,4 @@ def _definitions(own: Mapping[str, Json], document: Mapping[str, Json], words: W
 
         told = {"reached": called(found["reached"]), **({"of": called(found["of"])} if found["of"] else {})}
         sentence = words.say("own.definition" if found["of"] else "own.definition.all", **told)
-        yield document["definitions"][name]["definition"], sentence
+        yield document["definitions"][found["name"]]["definition"], sentence

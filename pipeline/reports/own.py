@@ -29,7 +29,7 @@ def own_tiles(numbers: Numbers, document: Mapping[str, Json]) -> tuple[Tile, ...
 
 def own_metrics(document: Mapping[str, Json]) -> tuple[str, ...]:
     """Their names."""
-    return tuple((document.get("business_funnel") or {"metrics": {}})["metrics"])
+    return tuple(one["name"] for one in (document.get("business_funnel") or {"metrics": []})["metrics"])
 
 
 def step_rows(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[StepRow]:

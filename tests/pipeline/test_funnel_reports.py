@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 from pipeline.cli import main
 from pipeline.errors import Exit
 from pipeline.reports import render
-from pipeline.reports.message import message_of
+from pipeline.reports.message import Limit, message_of
 from tests.hostile import TEXTS
 from tests.pipeline.funnels_made import LAUNCHED, repair_shop, school_export
 
@@ -34,6 +34,8 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ["--config", str(home / "config")]
     answers = ["--name", "Школа", "--profile", "school", "--files", str(home / "leads.csv"), "--started-on", str(LAUNCHED)]
     assert main([*config, "init", *answers, "--margin", "0.5", "--one-off", "1000"], {}) == Exit.OK
+    with (home / "config" / "funnel.toml").open("a", encoding="utf-8") as file:
+        file.write('[metrics.all_paid]\nreached = "paid"\ntitle = { ru = "Оплата из всех заявок" }\n')
     assert main([*config, "run", "--format", "json,html,xlsx,terminal", "--out", str(home / "out")], {}) == Exit.OK
     return home
 
@@ -58,9 +60,21 @@ def test_a_school_counts_contracts_after_trials(school: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_stored_report_is_the_one_that_was_written(school: Path) -> None:
+    """The warehouse gives a document back with its keys in another order; the order of the configuration stays."""
+    for kind in ("html", "xlsx"):
+        assert render(read(school), kind, "ru") == (school / "out" / f"assistant.{kind}").read_bytes()
+    page = plain((school / "out" / "assistant.html").read_text(encoding="utf-8"))
+    section = page[page.index("Свои показатели"):]
+    found = [section.index(title) for title in ("Договор после пробного урока", "Оплата из всех заявок", "Воронка по шагам")]
+    assert found == sorted(found)
+    assert "Оплата из всех заявок" in render(read(school), "html", "zh").decode()  # the only name there is
+
+
 def test_a_school_reads_its_own_words(school: Path) -> None:
     page = plain((school / "out" / "assistant.html").read_text(encoding="utf-8"))
-    message = plain(message_of(read(school), "ru"))
+    message = plain(message_of(read(school), "ru", Limit(2000, len)))  # where there is no room they go first
+    assert "Запись на пробный урок" in plain(message_of(read(school), "ru"))
     terminal = plain(render(read(school), "terminal", "ru").decode())
     for told in (page, terminal, message):
         assert "Договор после" in told
@@ -78,7 +92,7 @@ def test_a_school_reads_its_own_words(school: Path) -> None:
 
 
 def test_the_workbook_has_the_rates_and_the_steps_as_numbers(school: Path) -> None:
-    sheet = load_workbook(school / "out" / "assistant.xlsx").worksheets[0]
+    sheet = load_workbook(BytesIO((school / "out" / "assistant.xlsx").read_bytes())).worksheets[0]
     rows = {row[0].value: [cell.value for cell in row[1:]] for row in sheet.iter_rows() if row[0].value}
     after, before = rows["Договор после пробного урока"][:2]
     assert (before, after) == (0.5, 0.7)
@@ -127,7 +141,7 @@ def test_a_repair_shop_counts_what_it_declared(warehouse_url: str, tmp_path: Pat
 def named(document: dict, texts: Iterator[str]) -> dict:
     """The document with hostile texts for every name of the business."""
     own = document["business_funnel"]
-    for one in (*own["steps"], *own["metrics"].values()):
+    for one in (*own["steps"], *own["metrics"]):
         one["names"] = {"": next(texts)}
     own["titles"] = {name: {"": next(texts)} for name in own["titles"]}
     return document
