@@ -142,7 +142,8 @@ def _weekly_chart(sheet: Sheet, document: Document, page: Page) -> Any:
     for column, title, look in lines:
         cells = {"categories": [sheet.name, first, 0, end, 0], "values": [sheet.name, first, column, end, column]}
         chart.add_series({**cells, "name": title, **look})
-    chart.set_title({"name": f"{say('section.weekly')} · {page.launch_label}", "name_font": {"size": 12}, "overlay": False})
+    title = _chart_text(f"{say('section.weekly')} · {page.launch_label}")
+    chart.set_title({"name": title, "name_font": {"size": 12}, "overlay": False})
     chart.set_x_axis({"date_axis": True, "num_format": book.day_format(), "major_unit": 3, "major_unit_type": "months"})
     chart.set_y_axis({"min": 0, "major_gridlines": {"visible": True, "line": {"color": "#e1e5ea"}}})
     chart.set_legend({"position": "bottom"})
@@ -313,6 +314,11 @@ def _pair(sheet: Sheet, title: str, value: Value) -> None:
     sheet.text(0, title, "name")
     sheet.text(1, str(value), "text")
     sheet.row += 1
+
+
+def _chart_text(text: str) -> str:
+    """A text that a chart shows as it is: `x!A1` in a name would be read as a reference to cells."""
+    return text.replace("!", "!\u2060")
 
 
 def _letter(column: int) -> str:
