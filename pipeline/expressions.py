@@ -4,7 +4,7 @@ One tree, three uses: over arrays of draws, as a formula of Excel, and as the li
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
@@ -49,9 +49,9 @@ class Expression:
         with np.errstate(all="ignore"):
             return _value(self.tree, values)
 
-    def excel(self, cells: Mapping[str, str]) -> str:
-        """As a formula without its equals sign; `cells` are the references of the names."""
-        return _excel(self.tree, cells)[0]
+    def excel(self, cells: Mapping[str, str], optional: Collection[str] = ()) -> str:
+        """As a formula without its equals sign; `cells` are the references of the names, empty ones of `optional` are unknown."""
+        return _excel(self.tree, {name: _known(cell) if name in optional else cell for name, cell in cells.items()}, cells)[0]
 
 
 def parse(text: str, known: list[str] | tuple[str, ...], where: str) -> Expression:
@@ -141,25 +141,30 @@ def call(name: str, *arguments: Value) -> Value:
     return Value(np.where(is_lacking, np.nan, numbers), reason or (formula.reason if np.any(is_lacking) else ""))
 
 
-def _excel(tree: ast.expr, cells: Mapping[str, str]) -> tuple[str, int]:
-    """The formula and how tightly it binds."""
+def _known(cell: str) -> str:
+    """Excel takes an empty cell for 0; what was not given makes the figures behind it unknown."""
+    return f"IF(ISNUMBER({cell}),{cell},NA())"
+
+
+def _excel(tree: ast.expr, cells: Mapping[str, str], raw: Mapping[str, str]) -> tuple[str, int]:
+    """The formula and how tightly it binds; `raw` are the bare references."""
     match tree:
         case ast.Constant(value=int() | float() as value):
             return repr(value), 3
         case ast.Name(id=name):
             return cells[name], 3
         case ast.UnaryOp(operand=operand):
-            return f"(-({_excel(operand, cells)[0]}))", 3
+            return f"(-({_excel(operand, cells, raw)[0]}))", 3
         case ast.BinOp(left=left, op=op, right=right):
             sign = _SIGNS[type(op)]
             rank = _RANKS[sign]
-            (first, tight), (second, tighter) = _excel(left, cells), _excel(right, cells)
+            (first, tight), (second, tighter) = _excel(left, cells, raw), _excel(right, cells, raw)
             first = first if tight >= rank else f"({first})"
             second = second if tighter > rank or (tighter == rank and sign in "+*") else f"({second})"
             return f"{first}{sign}{second}", rank
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            texts = [_excel(argument, cells)[0] for argument in arguments]
             if name == OR_ZERO:
-                return f"N({texts[0]})", 3
+                return f"N({_excel(arguments[0], raw, raw)[0]})", 3
+            texts = [_excel(argument, cells, raw)[0] for argument in arguments]
             return f"({FORMULAS[name].excel.format(*texts)})", 3
     raise AssertionError(tree)
