@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.errors import ConfigError
 from pipeline.weekly import FloatArray
 
-Kind = Literal["count", "share", "points", "relative", "money", "months", "hours", "minutes", "number"]
+Kind = Literal["count", "share", "points", "relative", "money", "months", "hours", "minutes", "number", "p_value"]
 Shape = Literal["point", "range", "pert", "normal", "observed"]
 KINDS: tuple[str, ...] = get_args(Kind)
 LARGEST = 1e15
@@ -124,40 +124,49 @@ def _without_thousands(digits: str, text: str, where: str) -> str:
     return digits.replace(",", ".")
 
 
-def read(text: object, kind: Kind, where: str, *, currency: str = "RUB", least: float | None = None,
-         most: float | None = None) -> Quantity:
+def read(
+    text: object, kind: Kind, where: str, *, currency: str = "RUB", least: float | None = None, most: float | None = None
+) -> Quantity:
     """A quantity of a kind out of a text or a TOML number. `where` names the input in messages."""
     least, most = bounds(kind, least, most)
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise ConfigError(f"{where}: expected a number or a text", hint="for example 1500, '12..18%' or '38 of 250'")
-    found = _read(str(text) if isinstance(text, str) else f"{text!r}", kind, where, currency, most)
+    found = _read(text, kind, where, currency) if isinstance(text, str) else Quantity.point(_plain(text, kind, where))
     for value in (found.low, found.high) if found.shape != "normal" else (found.middle,):
         _check(value, kind, where, least, most)
     return found
 
 
+def _plain(value: float, kind: Kind, where: str) -> float:
+    """A number of a file: it has no unit, and a share of 15 still has two readings."""
+    if not isfinite(value) or abs(value) > LARGEST:
+        raise ConfigError(f"{where}: {value:g} is no number to compute with", hint=_EXAMPLES[kind])
+    return _rate(float(value), "", kind, f"{value:g}", where) if kind in ("share", "points", "relative") else float(value)
+
+
 def bounds(kind: Kind, least: float | None, most: float | None) -> tuple[float, float]:
     """Within what a figure of the kind may lie, unless the input says otherwise."""
-    by_kind = {"share": (0.0, 1.0), "points": (-1.0, 1.0), "relative": (-1.0, 1000.0), "number": (-LARGEST, LARGEST)}
+    by_kind = {"share": (0.0, 1.0), "points": (-1.0, 1.0), "relative": (-1.0, 1000.0), "number": (-LARGEST, LARGEST),
+               "p_value": (0.0, 1.0)}  # fmt: skip
     low, high = by_kind.get(kind, (0.0, LARGEST))
     return low if least is None else least, high if most is None else most
 
 
-def _read(text: str, kind: Kind, where: str, currency: str, most: float) -> Quantity:
+def _read(text: str, kind: Kind, where: str, currency: str) -> Quantity:
     text = text.strip()
     if len(text) > 100:
         raise ConfigError(f"{where}: a text of more than 100 characters", hint="give a number, a range or counts")
     if kind == "share" and (counts := _OBSERVED.fullmatch(text)):
         return _observed(counts, where)
     if given := _NORMAL.fullmatch(text):
-        middle, spread = (_one(part, kind, where, currency, most) for part in _shared_unit(given.groups()))
+        middle, spread = (_one(part, kind, where, currency) for part in _shared_unit(given.groups()))
         if spread <= 0:
             raise ConfigError(f"{where}: a spread of {spread:g}", hint="normal(mean; spread) needs a spread above 0")
         return Quantity("normal", middle - 1.959964 * spread, middle, middle + 1.959964 * spread)
     parts = re.split(r"\s*(?:\.\.+|…|(?<=[\d%])\s*–\s*(?=\d))\s*", text)
     if len(parts) > 3 or not all(parts):
         raise ConfigError(f"{where}: {shown(text)} is no range", hint="write low..high or low..likely..high, as in 12..18%")
-    ends = [_one(part, kind, where, currency, most) for part in _shared_unit(parts)]
+    ends = [_one(part, kind, where, currency) for part in _shared_unit(parts)]
     if ends != sorted(ends):
         turned = "..".join(f"{end:g}" for end in sorted(ends))
         raise ConfigError(f"{where}: the range {shown(text)} stands upside down", hint=f"the smaller end comes first: {turned}")
@@ -187,7 +196,7 @@ def _shared_unit(parts: Sequence[str]) -> list[str]:
     return [part if re.search(r"[^\d\s.,+\-−\u00a0\u2009\u202f']", part) else part.strip() + unit[0] for part in parts]
 
 
-def _one(text: str, kind: Kind, where: str, currency: str, most: float) -> float:
+def _one(text: str, kind: Kind, where: str, currency: str) -> float:
     """A single figure with its unit."""
     text = text.strip()
     digits = re.search(r"[+\-−]?[\d.,](?:[\d\s.,'\u00a0\u2007\u2009\u202f]*\d)?", text)
@@ -196,7 +205,7 @@ def _one(text: str, kind: Kind, where: str, currency: str, most: float) -> float
     unit = (text[: digits.start()] + text[digits.end() :]).strip().casefold()
     value = number(digits[0], where)
     if kind in ("share", "points", "relative"):
-        return _rate(value, unit, kind, text, where, most)
+        return _rate(value, unit, kind, text, where)
     if kind == "money":
         _check_currency(unit, currency, text, where)
     elif unit and not (kind in _TIMES and _TIMES[kind].fullmatch(unit)):
@@ -204,7 +213,7 @@ def _one(text: str, kind: Kind, where: str, currency: str, most: float) -> float
     return value
 
 
-def _rate(value: float, unit: str, kind: str, text: str, where: str, most: float) -> float:
+def _rate(value: float, unit: str, kind: Kind, text: str, where: str) -> float:
     if unit in _POINTS:
         if kind == "points":
             return value / 100
@@ -212,7 +221,8 @@ def _rate(value: float, unit: str, kind: str, text: str, where: str, most: float
         raise ConfigError(f"{where}: {shown(text)} are percentage points", hint=hint)
     if unit in ("%", "％"):
         if kind == "points":
-            readings = (f"{value:g}pp (from 20 % to {20 + value:g} %)", f"the rate after it (from 20 % to {20 * (1 + value / 100):g} %)")
+            after = (f"from 20 % to {20 + value:g} %", f"from 20 % to {20 * (1 + value / 100):g} %")
+            readings = (f"{value:g}pp ({after[0]})", f"the rate after it ({after[1]})")
             raise Ambiguous(f"{where}: {shown(text)} may mean points or percent of the rate", readings)
         return value / 100
     if unit:
@@ -227,7 +237,8 @@ def _check_currency(unit: str, currency: str, text: str, where: str) -> None:
     if not unit:
         return
     if unit not in CURRENCIES:
-        raise ConfigError(f"{where}: {shown(text)} has a unit that is no currency known here", hint=f"give the amount in {currency}")
+        hint = f"give the amount in {currency}"
+        raise ConfigError(f"{where}: {shown(text)} has a unit that is no currency known here", hint=hint)
     if CURRENCIES[unit] != currency:
         raise ConfigError(
             f"{where}: {shown(text)} is in {CURRENCIES[unit]}, the rest in {currency}",
@@ -239,7 +250,8 @@ def _check(value: float, kind: Kind, where: str, least: float, most: float) -> N
     if least <= value <= most:
         return
     if kind == "share" and value > most:
-        raise ConfigError(f"{where}: {value * 100:g} % is more than {most * 100:g} %", hint="a part cannot be larger than the whole")
+        hint = "a part cannot be larger than the whole"
+        raise ConfigError(f"{where}: {value * 100:g} % is more than {most * 100:g} %", hint=hint)
     size = 100 if kind in ("share", "points", "relative") else 1
     sign = " %" if size == 100 else ""
     bound = f"at least {least * size:g}{sign}" if value < least else f"at most {most * size:g}{sign}"
@@ -257,4 +269,5 @@ _EXAMPLES = {
     "count": "for example 250 or 200..300", "share": "for example 15%, 0.15, 12..18% or 38 of 250",
     "points": "for example 13pp", "relative": "for example 10% or -5%", "money": "for example 50 000 or 40000..60000",
     "months": "for example 6 or 3..9", "hours": "for example 5", "minutes": "for example 12", "number": "for example 4,33",
+    "p_value": "for example 0,05",
 }  # fmt: skip

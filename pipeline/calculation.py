@@ -12,13 +12,12 @@ SCHEMA_VERSION = 1
 
 
 def document_of(outcome: Outcome, currency: str) -> dict[str, Any]:
-    """Inputs as they were read, lines and results with reasons and ranges, chances, tornado. Figures that do not exist are null."""
+    """Inputs as they were read, lines and results with reasons and ranges, chances, tornado. What does not exist is null."""
     scenario = outcome.scenario
-    inputs = {
-        name: {"kind": asked.kind, **_quantity(outcome, name)} for name, asked in scenario.inputs.items()
-    }
+    inputs = {name: {"kind": asked.kind, **_quantity(outcome, name)} for name, asked in scenario.inputs.items()}
     lines = {
-        name: {"kind": line.kind, "formula": line.expression.text, **_figure(outcome, name)} for name, line in scenario.lines.items()
+        name: {"kind": line.kind, "formula": line.expression.text, **_figure(outcome, name)}
+        for name, line in scenario.lines.items()
     }
     results = {name: {"kind": kind, **_figure(outcome, name)} for name, kind in RESULTS.items() if name in outcome.points}
     return {

@@ -6,6 +6,7 @@ first month, one-off ones at the start. The definitions are those of `roi` and `
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -82,13 +83,19 @@ class Outcome:
         if np.isinf(known).any() and name != "payback":
             return None
         # An order statistic: between a number of months and "never" there is nothing.
-        method = "inverted_cdf" if name == "payback" else "linear"
+        method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if name == "payback" else "linear"
         low, middle, high = (float(q) for q in np.quantile(known, [(1 - share) / 2, 0.5, (1 + share) / 2], method=method))
         return (None if np.isinf(low) else low, middle, None if np.isinf(high) else high)
 
 
-def compute(scenario: Scenario, quantities: Mapping[str, Quantity], *, season: Sequence[float] = FLAT, seed: int = SEED,
-            n_draws: int = N_DRAWS) -> Outcome:
+def compute(
+    scenario: Scenario,
+    quantities: Mapping[str, Quantity],
+    *,
+    season: Sequence[float] = FLAT,
+    seed: int = SEED,
+    n_draws: int = N_DRAWS,
+) -> Outcome:
     """Lines, results, chances and tornado of a plan. The same inputs and seed give the same figures. Raises ConfigError."""
     check_plan(quantities, season)
     middles = {name: quantity.middle for name, quantity in quantities.items()}
@@ -131,8 +138,8 @@ def evaluate(scenario: Scenario, values: dict[str, Value], season: Sequence[floa
         found[name] = _spread(line.expression.value(found), size)
     parts = {name: _spread(expression.value(found), size) for name, expression in scenario.parts.items()}
     nothing = Value(np.zeros(size))
-    return {**found, **_results(found, {**dict.fromkeys(("revenue_a_month", "saving_a_month", "usage_a_month"), nothing), **parts},
-                                season)}  # fmt: skip
+    defaults = dict.fromkeys(("revenue_a_month", "saving_a_month", "usage_a_month"), nothing)
+    return {**found, **_results(found, {**defaults, **parts}, season)}
 
 
 def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Sequence[float]) -> dict[str, Value]:
@@ -146,18 +153,30 @@ def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Seq
     revenue, saving, benefit = (_times(part, effective) for part in (kept, parts["saving_a_month"], full))
     cost = _plus(once, _scaled(monthly, months))
     cumulative = np.cumsum(shares, axis=0)
-    year = min(HORIZON_MONTHS, PAYBACK_HORIZON_MONTHS)
+    year = HORIZON_MONTHS
     over_year = call("roi", _times(full, Value(cumulative[year - 1])), _plus(once, _scaled(monthly, year)))
     roi = call("roi", benefit, cost)
     n = Value(np.full_like(effective.numbers, float(months)))
+    own_cost = call("max", _plus(cost, _scaled(saving, -1)), Value(np.zeros(1)))
     found = {
-        "full_benefit": full, "effective_months": effective, "revenue": revenue, "saving": saving, "benefit": benefit, "cost": cost,
-        "net": _plus(benefit, _scaled(cost, -1)), "roi": roi, "annual_roi": call("annual_roi", roi, n), "year_roi": over_year,
-        "compound_roi": call("compound_roi", roi, n), "payback": _payback(full, once, monthly, cumulative),
-        "break_even_margin": call("break_even_margin", call("max", _plus(cost, _scaled(saving, -1)), Value(np.zeros(1))), revenue),
+        "full_benefit": full,
+        "effective_months": effective,
+        "revenue": revenue,
+        "saving": saving,
+        "benefit": benefit,
+        "cost": cost,
+        "net": _plus(benefit, _scaled(cost, -1)),
+        "roi": roi,
+        "annual_roi": call("annual_roi", roi, n),
+        "year_roi": over_year,
+        "compound_roi": call("compound_roi", roi, n),
+        "payback": _payback(full, once, monthly, cumulative),
+        "break_even_margin": call("break_even_margin", own_cost, revenue),
         "npv": _npv(full, once, monthly, shares[:months], given["discount_rate"].numbers),
-        "_once": once, "_monthly": monthly, "_shares": Value(shares[:, 0]),
-    }  # fmt: skip
+        "_once": once,
+        "_monthly": monthly,
+        "_shares": Value(shares[:, 0]),
+    }
     if "capacity_a_month" in parts:
         found["capacity"] = _times(parts["capacity_a_month"], effective)
         found["roi_with_capacity"] = call("roi", _plus(benefit, found["capacity"]), cost)
@@ -224,8 +243,9 @@ def _values(scenario: Scenario, known: Mapping[str, FloatArray]) -> dict[str, Va
     return {name: _spread(Value(known[name]), size) if name in known else lacking for name in scenario.inputs}
 
 
-def _tornado(scenario: Scenario, quantities: Mapping[str, Quantity], drawn: Mapping[str, FloatArray],
-             season: Sequence[float]) -> tuple[Swing, ...]:
+def _tornado(
+    scenario: Scenario, quantities: Mapping[str, Quantity], drawn: Mapping[str, FloatArray], season: Sequence[float]
+) -> tuple[Swing, ...]:
     """Uncertain inputs over the middle 80 % of their draws; if there is none, every input by a tenth."""
     is_certain = all(quantity.is_certain for quantity in quantities.values())
     ends = {}

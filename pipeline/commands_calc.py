@@ -14,6 +14,7 @@ from pipeline.options import json_option, language_option
 
 if TYPE_CHECKING:
     from pipeline.cli import Invocation
+    from pipeline.promises import Promise
     from pipeline.reports.numbers import Numbers
     from pipeline.scenarios import Input, Scenario
 
@@ -90,11 +91,14 @@ def _scenario_command(name: str, folder: Path) -> click.Command:
 
     scenario = scenarios.load(name, folder)
     options: list[click.Parameter] = [
-        click.Option([_flag(key), f"input_{key}"], metavar=asked.kind.upper(), help=_help(asked)) for key, asked in scenario.inputs.items()
+        click.Option([_flag(key), f"input_{key}"], metavar=asked.kind.upper(), help=_help(asked))
+        for key, asked in scenario.inputs.items()
     ]
     options += [
         click.Option(["--season"], help="Twelve factors of the months, January to December, parted by ; (average 1)."),
-        click.Option(["--file", "file"], type=click.Path(path_type=Path), help="TOML file with an [inputs] table; options win over it."),
+        click.Option(
+            ["--file", "file"], type=click.Path(path_type=Path), help="TOML file with an [inputs] table; options win over it."
+        ),
         click.Option(["--example", "is_example"], is_flag=True, help="Start from the published example's figures."),
         click.Option(["--explain", "is_explained"], is_flag=True, help="Every formula, and where published figures are loose."),
         click.Option(["--xlsx"], type=click.Path(path_type=Path), help="Write a workbook with live formulas."),
@@ -114,14 +118,15 @@ def _help(asked: "Input") -> str:
 
 def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
     @click.pass_obj
-    def run(invocation: "Invocation", **options: Any) -> None:
+    def run(invocation: "Invocation", /, **options: Any) -> None:
         from pipeline.amounts import Quantity
         from pipeline.calculation import document_of
         from pipeline.calculator import FLAT, compute
 
         given: dict[str, object] = dict(scenario.example) if options["is_example"] else {}
-        where = {name: f"{scenario.file} [example]" for name in given}
-        season, currency = FLAT, options["currency"]
+        where = dict.fromkeys(given, f"{scenario.file} [example]")
+        season: tuple[float, ...] = FLAT
+        currency = options["currency"]
         if options["file"] is not None:
             found = _read_file(options["file"], scenario)
             given |= found["inputs"]
@@ -135,7 +140,7 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
             season = _season(options["season"])
         numbers = _numbers(invocation, options["language"], _currency(currency))
         if scenario.missing({**_defaults(scenario), **given}) and sys.stdin.isatty() and sys.stderr.isatty():
-            given |= ask(scenario, given, numbers, lambda text: str(click.prompt(text, default="", show_default=False, err=True)))
+            given |= ask(scenario, given, numbers, _prompt)
         quantities: Mapping[str, Quantity] = scenario.read_inputs(given, where, numbers.currency)
         outcome = compute(scenario, quantities, season=season, seed=options["seed"])
         if options["is_json"]:
@@ -162,7 +167,8 @@ def ask(scenario: "Scenario", given: Mapping[str, object], numbers: "Numbers", a
     from pipeline.reports.figures import quantity
     from pipeline.scenarios import read_one, text_in
 
-    say, answers = numbers.words.say, {}
+    say = numbers.words.say
+    answers: dict[str, object] = {}
     for name, asked in scenario.inputs.items():
         if name in given:
             continue
@@ -194,12 +200,18 @@ def _read_file(path: Path, scenario: "Scenario") -> dict[str, Any]:
     known = ("scenario", "currency", "season", "inputs")
     for key in document:
         if key not in known:
-            raise ConfigError(f"{Place(path, key)}: unknown key {key!r}{nearest(key, known)}", hint=f"valid keys: {', '.join(known)}")
+            raise ConfigError(
+                f"{Place(path, key)}: unknown key {key!r}{nearest(key, known)}", hint=f"valid keys: {', '.join(known)}"
+            )
     if document.get("scenario", scenario.name) != scenario.name:
-        raise ConfigError(f"{Place(path, 'scenario')}: this file is for another scenario", hint=f"run payback calc {document['scenario']}")
+        raise ConfigError(
+            f"{Place(path, 'scenario')}: this file is for another scenario", hint=f"run payback calc {document['scenario']}"
+        )
     inputs, season = document.get("inputs", {}), document.get("season")
     if not isinstance(inputs, dict):
-        raise ConfigError(f"{Place(path, 'inputs')}: expected a table of inputs", hint="for example [inputs] and below it leads = 250")
+        raise ConfigError(
+            f"{Place(path, 'inputs')}: expected a table of inputs", hint="for example [inputs] and below it leads = 250"
+        )
     if season is not None:
         is_list = isinstance(season, list) and all(isinstance(factor, int | float) for factor in season)
         if not is_list:
@@ -224,7 +236,9 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror})", hint="name a file in a folder that you may write to") from None
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror})", hint="name a file in a folder that you may write to"
+        ) from None
 
 
 def _formula_command(name: str) -> click.Command:
@@ -232,11 +246,12 @@ def _formula_command(name: str) -> click.Command:
 
     formula = FORMULAS[name]
     options: list[click.Parameter] = [
-        click.Option([_flag(argument), f"input_{argument}"], required=True, help=f"{_kind(argument)}.") for argument in formula.arguments
+        click.Option([_flag(argument), f"input_{argument}"], required=True, help=f"{_kind(argument)}.")
+        for argument in formula.arguments
     ]
 
     @click.pass_obj
-    def run(invocation: "Invocation", is_json: bool, language: str | None, currency: str | None, **options: str) -> None:
+    def run(invocation: "Invocation", /, is_json: bool, language: str | None, currency: str | None, **options: str) -> None:
         import numpy as np
 
         from pipeline.amounts import read
@@ -248,13 +263,20 @@ def _formula_command(name: str) -> click.Command:
         given = {}
         for argument in formula.arguments:
             kind: Any = _kind(argument)
-            given[argument] = read(options[f"input_{argument}"], kind, _flag(argument), currency=numbers.currency, **_bounds(argument))
+            given[argument] = read(
+                options[f"input_{argument}"], kind, _flag(argument), currency=numbers.currency, **_bounds(argument)
+            )
         for argument, found in given.items():
             if not found.is_certain:
                 raise ConfigError(f"{_flag(argument)}: one number is needed here, not a range", hint="scenarios take ranges")
         value = call(name, *(Value(np.array([found.middle])) for found in given.values()))
         if is_json:
-            document = {"schema_version": 1, "formula": name, "inputs": {key: q.middle for key, q in given.items()}, **figure(value)}
+            document = {
+                "schema_version": 1,
+                "formula": name,
+                "inputs": {key: q.middle for key, q in given.items()},
+                **figure(value),
+            }
             click.echo(masked_json(document, invocation.secrets))
             return
         inputs = ", ".join(f"{key} = {found.middle:g}" for key, found in given.items())
@@ -274,7 +296,7 @@ def _kind(argument: str) -> str:
         return "relative"
     if argument in ("months", "ramp"):
         return "months"
-    if argument in ("benefit", "cost", "income", "spend", "revenue", "once", "net_a_month", "benefit_a_month", "cost_a_month", "check"):
+    if argument.split("_")[0] in ("benefit", "cost", "income", "spend", "revenue", "once", "net", "check"):
         return "money"
     return "number"
 
@@ -284,3 +306,51 @@ def _bounds(argument: str) -> dict[str, float]:
     if argument in ("benefit", "income", "net_a_month", "benefit_a_month"):
         return {"least": -1e15}
     return {"most": 5.0} if argument == "rate" else {}
+
+
+@calc.command()
+@click.argument("promise", metavar="FILE", required=False)
+@json_option
+@language_option
+@click.pass_obj
+def audit(invocation: "Invocation", /, promise: str | None, is_json: bool, language: str | None) -> None:
+    """Recompute a vendor's promise: a file as in docs/calc.md, the name of a published one, or questions at a terminal."""
+    from pipeline import promises
+    from pipeline.reports.promise import audit_document, render_audit
+
+    if promise is None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise ConfigError(
+                "payback calc audit: no FILE was named", hint="name a file as in docs/calc.md, or run it at a terminal"
+            )
+        numbers = _numbers(invocation, language, None)
+        found = promises.audit(_asked(invocation, numbers, _prompt))
+    else:
+        read = promises.read_promise(promises.find_promise(promise), invocation.folder)
+        numbers = _numbers(invocation, language, read.currency)
+        found = promises.audit(read)
+    if is_json:
+        click.echo(masked_json(audit_document(found, numbers), invocation.secrets))
+    else:
+        click.echo(render_audit(found, numbers), nl=False)
+
+
+def _asked(invocation: "Invocation", numbers: "Numbers", answer: Callable[[str], str]) -> "Promise":
+    """A promise out of answers: scenario, its inputs, what is said to come of them, which costs are mentioned."""
+    from pipeline import promises, scenarios
+
+    say, known = numbers.words.say, scenarios.names(invocation.folder)
+    scenario = scenarios.load(answer(say("audit.ask.scenario", names=numbers.words.listed(known))).strip(), invocation.folder)
+    inputs = ask(scenario, {}, numbers, answer)
+    stated = {}
+    for name in ("roi", "payback", "net"):
+        text = answer(say("audit.ask.stated", label=say(f"calc.result.{name}"))).strip()
+        if text:
+            stated[name] = text
+    costs = answer(say("audit.ask.costs", names=numbers.words.listed(promises.COST_LINES)))
+    mentioned = [part for part in re.split(r"[,;、，\s]+", costs) if part]
+    return promises.asked_promise(scenario, inputs, stated, mentioned, numbers.currency, invocation.folder)
+
+
+def _prompt(text: str) -> str:
+    return str(click.prompt(text, default="", show_default=False, err=True))

@@ -1,4 +1,4 @@
-"""Formulas of data files: numbers, names, + - * /, brackets and the functions of `formulas`. Read by `ast`, never evaluated by Python.
+"""Formulas of data files: numbers, names, + - * /, brackets, the functions of `formulas`. Read by `ast`, never run by Python.
 
 One tree, three uses: over arrays of draws, as a formula of Excel, and as the list of names it needs.
 """
@@ -21,6 +21,7 @@ OR_ZERO = "or_zero"  # an input that may be left out, as 0 where it was
 _SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _RANKS = {"+": 1, "-": 1, "*": 2, "/": 2}
 NOT_GIVEN = "not_given"
+_HINT = "numbers, names, + - * /, brackets and functions"
 
 
 class Value(NamedTuple):
@@ -63,17 +64,19 @@ def parse(text: str, known: list[str] | tuple[str, ...], where: str) -> Expressi
         used: list[str] = []
         _check(tree, tuple(known), used, where)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ConfigError(f"{where}: {text[:60]!r} is no formula", hint="numbers, names, + - * /, brackets and functions") from None
+        raise ConfigError(f"{where}: {text[:60]!r} is no formula", hint=_HINT) from None
     return Expression(text.strip(), tree, tuple(dict.fromkeys(used)))
 
 
 def _check(tree: ast.expr, known: tuple[str, ...], used: list[str], where: str) -> None:
     match tree:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and isfinite(value) and abs(value) < 1e15:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and abs(value) < 1e15:
             return
         case ast.Name(id=name):
             if name not in known:
-                raise ConfigError(f"{where}: unknown name {name!r}{nearest(name, known)}", hint="inputs and lines above it are known")
+                raise ConfigError(
+                    f"{where}: unknown name {name!r}{nearest(name, known)}", hint="inputs and lines above it are known"
+                )
             used.append(name)
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _SIGNS:
             _check(left, known, used, where)
@@ -85,8 +88,7 @@ def _check(tree: ast.expr, known: tuple[str, ...], used: list[str], where: str) 
             for argument in arguments:
                 _check(argument, known, used, where)
         case _:
-            raise ConfigError(f"{where}: {ast.unparse(tree)[:60]!r} has no place in a formula",
-                              hint="numbers, names, + - * /, brackets and functions")  # fmt: skip
+            raise ConfigError(f"{where}: {ast.unparse(tree)[:60]!r} has no place in a formula", hint=_HINT)
 
 
 def _check_call(name: str, arguments: list[ast.expr], where: str) -> None:
@@ -99,7 +101,9 @@ def _check_call(name: str, arguments: list[ast.expr], where: str) -> None:
         raise ConfigError(f"{where}: unknown function {name!r}{nearest(name, known)}", hint=f"known: {', '.join(known)}")
     wanted = FORMULAS[name].arguments
     if len(arguments) != len(wanted):
-        raise ConfigError(f"{where}: {name} takes {len(wanted)} arguments, not {len(arguments)}", hint=f"{name}({', '.join(wanted)})")
+        raise ConfigError(
+            f"{where}: {name} takes {len(wanted)} arguments, not {len(arguments)}", hint=f"{name}({', '.join(wanted)})"
+        )
 
 
 def _value(tree: ast.expr, values: Mapping[str, Value]) -> Value:

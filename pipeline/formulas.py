@@ -61,7 +61,9 @@ def _npv(once: Array, net_a_month: Array, months: Array, rate: Array) -> Array:
 
 def _irr(once: Array, net_a_month: Array, months: Array) -> Array:
     flows = zip(once, net_a_month, months, strict=True)
-    found = [irr(monthly_flows(first, net, months=int(n))) if n >= 1 and first > 0 and net > 0 else None for first, net, n in flows]
+    found = [
+        irr(monthly_flows(first, net, months=int(n))) if n >= 1 and first > 0 and net > 0 else None for first, net, n in flows
+    ]
     return np.array([np.nan if rate is None else rate for rate in found])
 
 
@@ -108,10 +110,12 @@ FORMULAS: dict[str, Formula] = {
     "drr": Formula(("spend", "revenue"), _ratio, "({0})/({1})", "revenue_zero", "ratio"),
     "annual_roi": Formula(("window_roi", "months"), lambda r, m: _ratio(r * 12, m), "({0})*12/({1})", "months_zero", "ratio"),
     "projected_roi": Formula(("benefit_a_month", "once", "cost_a_month", "months"),
-                             lambda b, o, c, m: _roi(b * m, o + c * m), "({0})*({3})/(({1})+({2})*({3}))-1", "cost_zero", "ratio"),
+                             lambda b, o, c, m: _roi(b * m, o + c * m),
+                             "({0})*({3})/(({1})+({2})*({3}))-1", "cost_zero", "ratio"),
     "compound_roi": Formula(("window_roi", "months"), _compound, "(1+({0}))^(12/({1}))-1", "no_compound", "ratio"),
     "payback": Formula(("once", "net_a_month"), _payback,
-                       f"IF(({{1}})>0,IF(({{0}})/({{1}})<={PAYBACK_HORIZON_MONTHS},({{0}})/({{1}}),NA()),NA())", "never", "months"),
+                       f"IF(({{1}})>0,IF(({{0}})/({{1}})<={PAYBACK_HORIZON_MONTHS},({{0}})/({{1}}),NA()),NA())",
+                       "never", "months"),
     "break_even_margin": Formula(("cost", "revenue"), lambda c, r: _ratio(c, np.where(r > 0, r, 0.0)),
                                  "IF(({1})>0,({0})/({1}),NA())", "revenue_zero", "ratio"),
     "npv": Formula(("once", "net_a_month", "months", "rate"), _npv, f"-({{0}})-PV({_RATE},{{2}},{{1}})", "undefined", "money"),
@@ -120,7 +124,8 @@ FORMULAS: dict[str, Formula] = {
     "cac": Formula(("spend", "customers"), _ratio, "({0})/({1})", "customers_zero", "money"),
     "ltv": Formula(("check", "visits_a_month", "margin", "months", "kept_a_month"), _ltv,
                    "({0})*({1})*({2})*IF(({4})=1,{3},(1-({4})^({3}))/(1-({4})))", "undefined", "money"),
-    "saved_hours": Formula(("volume", "handled", "minutes_each"), lambda v, s, m: v * s * m / 60, "({0})*({1})*({2})/60", unit="hours"),
+    "saved_hours": Formula(("volume", "handled", "minutes_each"), lambda v, s, m: v * s * m / 60,
+                           "({0})*({1})*({2})/60", unit="hours"),
     "monthly": Formula(("a_week",), lambda w: w * WEEKS_A_MONTH, "({0})*52/12"),
     "effective_months": Formula(("months", "ramp"), _effective,
                                 "IF(({1})<=1,{0},IF(({0})>=({1}),({0})-(({1})-1)/2,({0})*(({0})+1)/2/({1})))", unit="months"),

@@ -21,9 +21,10 @@ SHARED = "plan"  # plan.toml: the inputs of every plan
 PARTS = ("revenue_a_month", "saving_a_month", "capacity_a_month", "usage_a_month")
 # What every plan comes to, by kind; no input or line may be called so.
 RESULTS = {
-    "full_benefit": "money", "effective_months": "months", "revenue": "money", "saving": "money", "benefit": "money", "cost": "money",
-    "net": "money", "roi": "share", "annual_roi": "share", "year_roi": "share", "compound_roi": "share", "payback": "months",
-    "break_even_margin": "share", "npv": "money", "irr": "share", "capacity": "money", "roi_with_capacity": "share",
+    "full_benefit": "money", "effective_months": "months", "revenue": "money", "saving": "money", "benefit": "money",
+    "cost": "money", "net": "money", "roi": "share", "annual_roi": "share", "year_roi": "share", "compound_roi": "share",
+    "payback": "months", "break_even_margin": "share", "npv": "money", "irr": "share", "capacity": "money",
+    "roi_with_capacity": "share",
 }  # fmt: skip
 LANGUAGE_OF_LABELS = "en"  # where a file has no text in the reader's language
 
@@ -192,7 +193,9 @@ def read_scenario(path: Path) -> Scenario:
         expression = parse(line.formula, known, str(Place(path, f"lines.{name}")))
         lines[name] = Line(line.kind, expression, line.label)
         known.append(name)
-    parts = {part: parse(text, known, str(Place(path, f"plan.{part}"))) for part in PARTS if (text := getattr(outline.plan, part))}
+    parts = {
+        part: parse(text, known, str(Place(path, f"plan.{part}"))) for part in PARTS if (text := getattr(outline.plan, part))
+    }
     if not parts.keys() & {"revenue_a_month", "saving_a_month"}:
         raise ConfigError(f"{Place(path, 'plan')}: neither revenue_a_month nor saving_a_month", hint="say what a month brings")
     for place, table in (("example", outline.example), ("defaults", outline.defaults)):

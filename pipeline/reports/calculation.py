@@ -63,7 +63,7 @@ def table(console: Console, rows: Sequence[Sequence[str]], heads: Sequence[str] 
     """Rows of texts, the first column to the left."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_header=bool(heads))
     for n in range(max(map(len, rows), default=0)):
-        grid.add_column(glued(heads[n]) if heads else None, justify="left" if n == 0 else "right", overflow="fold",
+        grid.add_column(glued(heads[n]) if heads else "", justify="left" if n == 0 else "right", overflow="fold",
                         max_width=44 if n == 0 else 30)  # fmt: skip
     for row in rows:
         grid.add_row(*(glued(cell) for cell in row))
@@ -82,7 +82,9 @@ def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
     say, found = numbers.words.say, []
     if outcome.is_revenue_based:
         margin = outcome.points["break_even_margin"].point
-        found.append(say("calc.note.revenue_only") if margin is None else say("calc.note.revenue", margin=numbers.percent(margin)))
+        found.append(
+            say("calc.note.revenue_only") if margin is None else say("calc.note.revenue", margin=numbers.percent(margin))
+        )
     lacking = [name for name, asked in outcome.scenario.inputs.items() if name not in outcome.quantities and name != "margin"]
     if "hour_rate" in lacking and not {"rollout_hours", "hours_a_month"} & outcome.quantities.keys():
         lacking.remove("hour_rate")  # asked for only where hours wait for it; the hours themselves are listed
@@ -147,7 +149,9 @@ def chances(outcome: Outcome, numbers: Numbers) -> list[tuple[str, str]]:
     earns, pays_back = outcome.p_net_positive, outcome.p_payback_within
     if earns is None or pays_back is None:
         return []
-    months, within = (figures.written(numbers, "months", outcome.quantities[name].middle) for name in ("months", "payback_within"))
+    months, within = (
+        figures.written(numbers, "months", outcome.quantities[name].middle) for name in ("months", "payback_within")
+    )
     say = numbers.words.say
     return [(say("calc.chance.net", months=months), numbers.probability(earns)),
             (say("calc.chance.payback", months=within), numbers.probability(pays_back))]  # fmt: skip
@@ -157,7 +161,9 @@ def _tornado(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     if not outcome.tornado:
         return
     heading(console, numbers.words.say("calc.tornado"))
-    console.print(Padding(glued(numbers.words.say(f"calc.tornado.{'ranges' if outcome.draws else 'tenth'}"), style="dim"), (0, 0, 0, 2)))
+    console.print(
+        Padding(glued(numbers.words.say(f"calc.tornado.{'ranges' if outcome.draws else 'tenth'}"), style="dim"), (0, 0, 0, 2))
+    )
     widest = outcome.tornado[0].width
     rows = []
     for swing in outcome.tornado[:N_SWINGS]:
@@ -193,8 +199,14 @@ def _published(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     for found in scenario.published:
         kind = scenario.lines[found.line].kind if found.line in scenario.lines else RESULTS[found.line]
         is_line = found.line in scenario.lines
-        title = figures.label(numbers, outcome, scenario.lines[found.line].label) if is_line else result_label(outcome, numbers, found.line)
-        exact = figures.span(numbers, outcome, found.line, kind, 1.0) or figures.value_of(numbers, kind, outcome.points[found.line])
+        title = (
+            figures.label(numbers, outcome, scenario.lines[found.line].label)
+            if is_line
+            else result_label(outcome, numbers, found.line)
+        )
+        exact = figures.span(numbers, outcome, found.line, kind, 1.0) or figures.value_of(
+            numbers, kind, outcome.points[found.line]
+        )
         key = "calc.published.line" if found.stated else "calc.published.unstated"
         texts = {"stated": found.stated} if found.stated else {}
         why = text_in(found.why, numbers.words.language)

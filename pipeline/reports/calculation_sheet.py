@@ -18,7 +18,7 @@ from pipeline.scenarios import PARTS, RESULTS, text_in
 
 KINDS: dict[str, Kind] = {
     "count": "decimal", "share": "share", "points": "points", "relative": "share", "money": "money", "months": "months",
-    "hours": "hours", "minutes": "minutes", "number": "precise",
+    "hours": "hours", "minutes": "minutes", "number": "precise", "p_value": "precise",
 }  # fmt: skip
 FIRST = 3  # the row of month 0 in the table of months
 LAST = FIRST + PAYBACK_HORIZON_MONTHS
@@ -53,12 +53,16 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
     optional = {name for name, asked in scenario.inputs.items() if asked.is_optional}
     for name, line in scenario.lines.items():
         title = figures.label(numbers, outcome, line.label)
-        cells[name] = _live(sheet, title, line.expression.excel(cells, optional), outcome.points[name].point, line.kind, line.expression.text)
+        cells[name] = _live(
+            sheet, title, line.expression.excel(cells, optional), outcome.points[name].point, line.kind, line.expression.text
+        )
     for part in PARTS:
         if part in scenario.parts:
             expression = scenario.parts[part]
             value = expression.value(outcome.points).point
-            cells[part] = _live(sheet, say(f"calc.part.{part}"), expression.excel(cells, optional), value, "money", expression.text)
+            cells[part] = _live(
+                sheet, say(f"calc.part.{part}"), expression.excel(cells, optional), value, "money", expression.text
+            )
     sheet.row += 1
     sheet.line(say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)), "section")
     for name, formula in _formulas(cells, table, outcome).items():
@@ -70,7 +74,15 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
         if not is_result:
             value = _cost_part(outcome, name)
         how = say(f"calc.how.{name}") if is_result else ""
-        cells[name] = _live(sheet, title, formula.format(**cells), value, RESULTS.get(name, "money"), how, is_total=name in ("net", "roi", "payback"))
+        cells[name] = _live(
+            sheet,
+            title,
+            formula.format(**cells),
+            value,
+            RESULTS.get(name, "money"),
+            how,
+            is_total=name in ("net", "roi", "payback"),
+        )
     sheet.row += 1
     for note in notes(outcome, numbers):
         sheet.line(note, "note", columns=4)
@@ -181,7 +193,9 @@ def _months(sheet: Sheet, outcome: Outcome, cells: Mapping[str, str]) -> None:
             sheet.formula(5, f'IFERROR(IF(D{row}>=0,0,""),"")', 0.0 if known and total >= 0 else "", "precise")
         else:
             inside = month - 1 - before / (total - before) if known and before < 0 <= total else ""
-            sheet.formula(5, f'IFERROR(IF(AND(D{row}>=0,D{row - 1}<0),A{row - 1}-D{row - 1}/(D{row}-D{row - 1}),""),"")', inside, "precise")
+            sheet.formula(
+                5, f'IFERROR(IF(AND(D{row}>=0,D{row - 1}<0),A{row - 1}-D{row - 1}/(D{row}-D{row - 1}),""),"")', inside, "precise"
+            )
         if month < 12:
             sheet.number(7, float(month + 1), "whole")
             sheet.number(8, outcome.season[month], "precise", "input")
@@ -213,7 +227,9 @@ def _ranges(sheet: Sheet, outcome: Outcome) -> None:
     numbers, say = sheet.book.numbers, sheet.book.numbers.words.say
     if outcome.draws:
         sheet.line(say("calc.sheet.fixed"), "note", columns=6)
-        sheet.heads([say("calc.column.what"), *(say(f"calc.column.{name}") for name in ("median", "low80", "high80", "low95", "high95"))])
+        sheet.heads(
+            [say("calc.column.what"), *(say(f"calc.column.{name}") for name in ("median", "low80", "high80", "low95", "high95"))]
+        )
         for name, kind in RESULTS.items():
             found = {share: outcome.interval(name, share) for share in (0.8, 0.95)}
             narrow, wide = found[0.8], found[0.95]

@@ -23,6 +23,8 @@ def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str
             return numbers.percent(value, digits=_digits(value * 100, 1), is_signed=True)
         case "money":
             return numbers.full_money(value, digits=0 if abs(value) >= 100 or value == int(value) else 2)
+        case "p_value" if value < 0.001:
+            return numbers.words.say("probability.below", bound=numbers.decimal(0.001, digits=3))
         case "months":
             return numbers.words.say("unit.months", n=numbers.decimal(value, digits=_digits(value, 1)))
         case "hours":
@@ -33,8 +35,8 @@ def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str
 
 
 def _digits(value: float, most: int) -> int:
-    """Decimals worth writing: none for what is whole."""
-    return 0 if abs(value - round(value)) < 1e-9 else most
+    """Decimals worth writing: as few as show the same figure."""
+    return next(digits for digits in range(most + 1) if digits == most or round(value, digits) == round(value, most))
 
 
 def quantity(numbers: Numbers, kind: str, found: Quantity) -> str:
@@ -68,7 +70,9 @@ def span(numbers: Numbers, outcome: Outcome, name: str, kind: str, share: float)
     low, _, high = found
     if low == high and low is not None:
         return ""
-    texts = [numbers.words.say("calc.reason.never") if end is None else written(numbers, kind, end, name=name) for end in (low, high)]
+    texts = [
+        numbers.words.say("calc.reason.never") if end is None else written(numbers, kind, end, name=name) for end in (low, high)
+    ]
     return texts[0] if texts[0] == texts[1] else numbers.interval(*texts)
 
 

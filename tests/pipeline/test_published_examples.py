@@ -96,7 +96,9 @@ def test_the_figures_kept_here_are_those_of_the_published_list():
         assert stated, item
         for found, number in zip(computed(item), stated, strict=True):
             text = f"{number:g}"
-            unit = 10 ** -len(text.partition(".")[2]) if "." in text else 10 ** (log10(abs(number)) // 1 - 4) if number > 1e5 else 1
+            unit = (
+                10 ** -len(text.partition(".")[2]) if "." in text else 10 ** (log10(abs(number)) // 1 - 4) if number > 1e5 else 1
+            )
             assert found == pytest.approx(number, abs=0.51 * unit), item
 
 
