@@ -65,24 +65,18 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
             )
     sheet.row += 1
     sheet.line(say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)), "section")
-    for name, formula in _formulas(cells, table, outcome).items():
-        is_result = name in RESULTS
-        if is_result and name not in outcome.points:
+    never = say("payback.never")
+    for name, formula in _formulas(cells, table, never).items():
+        if name in RESULTS and name not in outcome.points:
             continue
-        title = result_label(outcome, numbers, name) if is_result else say(f"calc.{name}")
-        value = outcome.points[name].point if is_result else None
-        if not is_result:
-            value = _cost_part(outcome, name)
-        how = say(f"calc.how.{name}") if is_result else ""
-        cells[name] = _live(
-            sheet,
-            title,
-            formula.format(**cells),
-            value,
-            RESULTS.get(name, "money"),
-            how,
-            is_total=name in ("net", "roi", "payback"),
-        )
+        title, value = say(f"calc.{name}") if name not in RESULTS else "", _cost_part(outcome, name)
+        how, is_never = "", False
+        if name in RESULTS:
+            title, value, how = result_label(outcome, numbers, name), outcome.points[name].point, say(f"calc.how.{name}")
+            is_never = value is None and outcome.points[name].reason == "never"
+        shown: Value = never if is_never else value
+        is_total = name in ("net", "roi", "payback")
+        cells[name] = _live(sheet, title, formula.format(**cells), shown, RESULTS.get(name, "money"), how, is_total=is_total)
     sheet.row += 1
     for note in notes(outcome, numbers):
         sheet.line(note, "note", columns=4)
@@ -108,7 +102,7 @@ def _input(sheet: Sheet, outcome: Outcome, name: str) -> str:
     return f"$B${sheet.row}"
 
 
-def _live(sheet: Sheet, title: str, formula: str, value: float | None, kind: str, how: str, *, is_total: bool = False) -> str:
+def _live(sheet: Sheet, title: str, formula: str, value: Value, kind: str, how: str, *, is_total: bool = False) -> str:
     """A formula with its value; what cannot be computed says so. Its reference."""
     none = sheet.book.numbers.words.say("none")
     shown: Value = none if value is None else value
@@ -132,7 +126,7 @@ def _cost_part(outcome: Outcome, name: str) -> float | None:
     return once if name == "once" else (cost - once) / outcome.quantities["months"].middle
 
 
-def _formulas(cells: Mapping[str, str], table: str, outcome: Outcome) -> dict[str, str]:
+def _formulas(cells: Mapping[str, str], table: str, never: str) -> dict[str, str]:
     """The results as formulas over cells in braces and the table of months."""
     month, share, flow = (f"{table}${column}${FIRST}:${column}${LAST}" for column in "ABC")
     discounted, back = (f"{table}${column}${FIRST}:${column}${LAST}" for column in "EF")
@@ -143,6 +137,7 @@ def _formulas(cells: Mapping[str, str], table: str, outcome: Outcome) -> dict[st
     counted = "+".join(f"COUNT({{{name}}})" for name in COSTS)
     is_known = f"OR({counted}>0,{usage}<>0)"
     kept = f"{revenue}*(1-{{cannibalisation}})"
+    never = '"' + never.replace('"', '""') + '"'
     last = f"INDEX({table}$C${FIRST}:$C${LAST},{{months}}+1)"
     return {
         "once": f"IF({is_known},N({{one_off_cost}})+N({{rollout_hours}})*N({{hour_rate}}),NA())",
@@ -158,9 +153,9 @@ def _formulas(cells: Mapping[str, str], table: str, outcome: Outcome) -> dict[st
         "annual_roi": "{roi}*12/{months}",
         "year_roi": f'{{full_benefit}}*SUMIF({month},"<=12",{share})/({{once}}+{{monthly}}*12)-1',
         "compound_roi": "IF({roi}>=-1,(1+{roi})^(12/{months})-1,NA())",
-        "payback": f"IF({{full_benefit}}>{{monthly}},IF(COUNT({back})>0,MIN({back}),NA()),NA())",
+        "payback": f"IF(ISNUMBER({{net}}),IF(AND({{full_benefit}}>{{monthly}},COUNT({back})>0),MIN({back}),{never}),NA())",
         "break_even_margin": "IF({revenue}>0,MAX({cost}-{saving},0)/{revenue},NA())",
-        "npv": within.replace("{column}", discounted),
+        "npv": f"IF(ISNUMBER({{net}}),{within.replace('{column}', discounted)},NA())",
         "irr": f"IF({{once}}>0,(1+IRR({flow.partition(':')[0]}:{last}))^12-1,NA())",
         **({"capacity": "{capacity_a_month}*{effective_months}", "roi_with_capacity": "({benefit}+{capacity}-{cost})/{cost}"}
            if "capacity_a_month" in cells else {}),

@@ -1,4 +1,4 @@
-"""Plans: their laws (scale, sign, sums, swap), ramp and season by hand, ranges, chances, tornado, pyxirr as the judge of discounting."""
+"""Plans: their laws (scale, sign, sums, swap), ramp and season by hand, ranges, chances, tornado; pyxirr judges discounting."""
 
 from pathlib import Path
 
@@ -30,7 +30,8 @@ def result(found, name):
 CERTAIN = st.fixed_dictionaries({
     "leads_before": st.integers(1, 500), "leads_after": st.integers(1, 900), "conversion_before": st.floats(0.01, 0.5),
     "conversion_after": st.floats(0.01, 0.9), "check": st.floats(10, 1e5), "one_off_cost": st.floats(1, 1e7),
-    "monthly_cost": st.floats(0, 1e5), "months": st.integers(6, 36), "ramp_months": st.integers(0, 6), "margin": st.floats(0.05, 0.95),
+    "monthly_cost": st.floats(0, 1e5), "months": st.integers(6, 36), "ramp_months": st.integers(0, 6),
+    "margin": st.floats(0.05, 0.95),
 })  # fmt: skip
 
 

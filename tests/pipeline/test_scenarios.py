@@ -102,7 +102,8 @@ def test_a_wrong_file_is_refused_by_key_and_nearest_name(own, old, new, words):
 
 
 @pytest.mark.parametrize("text", [
-    "__import__('os').system('true')", "().__class__", "[x for x in (1,)]", "lambda: 1", "'a' * 9", "1 if 1 else 2", "x[0]", "a := 1", "f'{1}'",
+    "__import__('os').system('true')", "().__class__", "[x for x in (1,)]", "lambda: 1", "'a' * 9", "1 if 1 else 2", "x[0]",
+    "a := 1", "f'{1}'",
     "True", "1 < 2", "not 1", "min(*a)", "min(a=1, b=2)", "(min)(1, 2)(3)", "9" * 400, "(" * 300, "1e999", "1j", "…", "",
     "a\nb", "print(1)", "eval('1')", "~1", "+1", "2**9**9", "1 // 2", "await a", "1_000_000 and 2",
 ])  # fmt: skip
