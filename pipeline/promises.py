@@ -18,7 +18,7 @@ from pipeline.calculator import Outcome, compute
 from pipeline.errors import ConfigError
 from pipeline.expressions import Value, call, parse
 from pipeline.roi import sample_size_two_proportions
-from pipeline.scenarios import RESULTS, Scenario, Texts, load, shipped
+from pipeline.scenarios import RESULTS, Scenario, Texts, in_one_language, load, shipped
 from pipeline.strict import Place, build, nearest, read_toml
 
 FOLDER = "promises"
@@ -32,6 +32,12 @@ LOOSE = 0.10  # a stated figure within a tenth of the exact one is loose, beyond
 OUTSTANDING = 1.0  # an ROI from here on: check the sums
 SIGNIFICANT = 0.05
 Tone = Literal["fine", "note", "doubt", "wrong"]
+Code = Literal[
+    "change", "change_of_rate", "change_unit_unclear", "change_from_zero", "chance_possible", "chance_unlikely", "chance_unknown",
+    "agrees", "rounded", "loose", "contradicts", "states_several", "states_undefined", "recomputed", "no_money", "no_roi",
+    "revenue_not_profit", "revenue_and_break_even", "revenue_never", "ramp_missing", "ramp_ignored", "outstanding",
+    "costs_missing",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Figure:
 class Remark:
     """What the audit says: a code, how bad it is, of what (a label, or a line or result by name), with which figures."""
 
-    code: str
+    code: Code
     tone: Tone
     subject: Texts | str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict)
@@ -145,10 +151,7 @@ def find_promise(name: str) -> Path:
 
 def read_promise(path: Path, folder: Path) -> Promise:
     """A promise out of its file; `folder`: the configuration, which may have scenarios of its own. Raises ConfigError."""
-    document = read_toml(path)
-    if isinstance(document.get("title"), str):
-        document["title"] = {"en": document["title"]}
-    return promise_of(build(_File, document, Place(path), {}), path, folder)
+    return promise_of(build(_File, in_one_language(read_toml(path)), Place(path), {}), path, folder)
 
 
 def promise_of(found: _File, path: Path, folder: Path) -> Promise:
@@ -331,7 +334,7 @@ def _margin(outcome: Outcome) -> list[Remark]:
         return []
     margin = outcome.points["break_even_margin"].point
     figures = {} if margin is None else {"margin": Figure.of("share", margin), "months": _months(outcome)}
-    code = "revenue_not_profit" if margin is None else "revenue_and_break_even" if margin <= 1 else "revenue_never"
+    code: Code = "revenue_not_profit" if margin is None else "revenue_and_break_even" if margin <= 1 else "revenue_never"
     return [Remark(code, "wrong" if code == "revenue_never" else "doubt", figures=figures)]
 
 

@@ -26,6 +26,7 @@ RESULTS = {
     "payback": "months", "break_even_margin": "share", "npv": "money", "irr": "share", "capacity": "money",
     "roi_with_capacity": "share",
 }  # fmt: skip
+_TEXTS = ("title", "about", "label", "why", "note")
 LANGUAGE_OF_LABELS = "en"  # where a file has no text in the reader's language
 
 Texts = Mapping[str, str]
@@ -160,6 +161,16 @@ def text_in(texts: Texts, language: str) -> str:
     return texts.get(language) or texts.get(LANGUAGE_OF_LABELS) or next(iter(texts.values()), "")
 
 
+def in_one_language(document: Any) -> Any:
+    """A document in which a text without languages (`label = "Leads"`) stands for all of them."""
+    if isinstance(document, list):
+        return [in_one_language(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    return {key: {LANGUAGE_OF_LABELS: value} if key in _TEXTS and isinstance(value, str) else in_one_language(value)
+            for key, value in document.items()}  # fmt: skip
+
+
 def names(folder: Path) -> tuple[str, ...]:
     """Every scenario there is, by name."""
     found = {path.stem for place in (shipped(FOLDER), folder / FOLDER) for path in place.glob("*.toml")}
@@ -177,7 +188,7 @@ def load(name: str, folder: Path) -> Scenario:
 
 def read_scenario(path: Path) -> Scenario:
     """A scenario out of its file. Raises ConfigError naming file and key."""
-    outline = build(_File, read_toml(path), Place(path), {})
+    outline = build(_File, in_one_language(read_toml(path)), Place(path), {})
     shared = shipped(FOLDER) / f"{SHARED}.toml"
     common = build(_Shared, read_toml(shared), Place(shared), {}).inputs
     inputs = {**outline.inputs, **common}
