@@ -77,7 +77,7 @@ class Outcome:
     def interval(self, name: str, share: float) -> tuple[float | None, float, float | None] | None:
         """Median and the ends that hold `share` of the draws; an end is None where that draw does not exist (never)."""
         found = self.draws.get(name)
-        if found is None or name == "irr":
+        if found is None or name == "irr" or found.reason not in ("", "never"):
             return None
         known = np.where(np.isfinite(found.numbers), found.numbers, np.inf)
         if np.isinf(known).any() and name != "payback":

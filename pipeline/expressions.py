@@ -17,7 +17,7 @@ from pipeline.strict import nearest
 from pipeline.weekly import FloatArray
 
 LONGEST = 500  # characters; more than any formula one can check by eye
-OR_ZERO = "or_zero"  # an input that may be left out, as 0 where it was
+OR_ZERO = "or_zero"  # an input or line that may be missing, as 0 where it is
 _SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _RANKS = {"+": 1, "-": 1, "*": 2, "/": 2}
 NOT_GIVEN = "not_given"
@@ -94,7 +94,7 @@ def _check(tree: ast.expr, known: tuple[str, ...], used: list[str], where: str) 
 def _check_call(name: str, arguments: list[ast.expr], where: str) -> None:
     if name == OR_ZERO:
         if len(arguments) != 1 or not isinstance(arguments[0], ast.Name):
-            raise ConfigError(f"{where}: or_zero takes the name of one input", hint="for example or_zero(content_cost)")
+            raise ConfigError(f"{where}: or_zero takes the name of one input or line", hint="for example or_zero(content_cost)")
         return
     if name not in FORMULAS:
         known = [*FORMULAS, OR_ZERO]
@@ -135,7 +135,7 @@ def call(name: str, *arguments: Value) -> Value:
     """A named formula over values; numbers of one draw are spread over the others."""
     if name == OR_ZERO:
         (only,) = arguments
-        return Value(np.zeros_like(only.numbers)) if only.reason == NOT_GIVEN else only
+        return Value(np.nan_to_num(only.numbers, nan=0.0))
     formula = FORMULAS[name]
     size = max(argument.numbers.size for argument in arguments)
     with np.errstate(all="ignore"):

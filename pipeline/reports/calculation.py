@@ -86,7 +86,10 @@ def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
             say("calc.note.revenue_only") if margin is None else say("calc.note.revenue", margin=numbers.percent(margin))
         )
     lacking = [name for name, asked in outcome.scenario.inputs.items() if name not in outcome.quantities and name != "margin"]
-    if "hour_rate" in lacking and not {"rollout_hours", "hours_a_month"} & outcome.quantities.keys():
+    scenario = outcome.scenario
+    used = {name for expression in (*scenario.parts.values(), *(line.expression for line in scenario.lines.values()))
+            for name in expression.names}  # fmt: skip
+    if "hour_rate" in lacking and not {"rollout_hours", "hours_a_month"} & outcome.quantities.keys() and "hour_rate" not in used:
         lacking.remove("hour_rate")  # asked for only where hours wait for it; the hours themselves are listed
     if lacking:
         titles = (figures.label(numbers, outcome, outcome.scenario.inputs[name].label) for name in lacking)

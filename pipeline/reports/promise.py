@@ -55,7 +55,7 @@ def sentence(found: Audit, remark: Remark, numbers: Numbers) -> str:
         texts["subject"] = _subject(found, remark, numbers)
     told = numbers.words.say(f"audit.{remark.code}", **texts)
     note = text_in(remark.note, numbers.words.language)
-    return numbers.words.say("format.two_sentences", first=f"{told}.", second=plain(note)) if note else told
+    return numbers.words.say("audit.noted", told=told, note=plain(note)) if note else told
 
 
 def _written(numbers: Numbers, figure: Figure) -> str:

@@ -198,3 +198,18 @@ def test_a_certain_plan_has_no_ranges():
     assert found.p_net_positive is None
     assert found.interval("net", 0.8) is None
     assert found.quantities["check"] == Quantity.point(1500)
+
+
+def test_hours_that_were_not_given_are_not_counted_and_never_zero():
+    chat = load("support-chat", CONFIG)
+    found = plan(chat, one_off_cost=100_000)
+    assert (found.points["hours_saved"].point, found.points["hours_saved"].reason) == (None, "not_given")
+    assert result(found, "saving") == 0
+    hours = plan(chat, requests=600, typical_share="50%", minutes_each=12, hour_rate=300, cash_share="50%", one_off_cost=1)
+    assert result(hours, "hours_saved") == pytest.approx(30)
+    assert result(hours, "saving") == pytest.approx(30 * 300 * 0.5 * 12)
+    assert result(hours, "capacity") == pytest.approx(30 * 300 * 0.5 * 12)
+
+
+def test_without_costs_a_range_of_the_payback_is_not_never():
+    assert plan(load("support-chat", CONFIG)).interval("payback", 0.8) is None

@@ -80,7 +80,7 @@ def test_a_scenario_of_ones_own_needs_no_python(own):
     ("repairs * price", "repair * price", "unknown name 'repair', did you mean 'repairs'?"),
     ("repairs * price", "raos(price, repairs)", "unknown function 'raos', did you mean 'roas'?"),
     ("repairs * price", "roas(price)", "roas takes 2 arguments, not 1"),
-    ("repairs * price", "or_zero(price + 1)", "or_zero takes the name of one input"),
+    ("repairs * price", "or_zero(price + 1)", "or_zero takes the name of one input or line"),
     ("repairs * price", "repairs ** price", "has no place in a formula"),
     ("repairs * price", "repairs.real", "has no place in a formula"),
     ("repairs * price", "sold * 2", "unknown name 'sold'"),
