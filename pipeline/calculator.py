@@ -139,7 +139,14 @@ def evaluate(scenario: Scenario, values: dict[str, Value], season: Sequence[floa
     parts = {name: _spread(expression.value(found), size) for name, expression in scenario.parts.items()}
     nothing = Value(np.zeros(size))
     defaults = dict.fromkeys(("revenue_a_month", "saving_a_month", "usage_a_month"), nothing)
-    return {**found, **_results(found, {**defaults, **parts}, season)}
+    results = _results(found, {**defaults, **parts}, season)
+    for part, name in (("saving_a_month", "saving"), ("capacity_a_month", "capacity")):
+        # Taken as 0 in the benefit where it was left out, but never shown as 0.
+        if part in parts and any(found[needed].reason == NOT_GIVEN for needed in scenario.parts[part].names):
+            results[name] = Value(np.full(size, np.nan), NOT_GIVEN)
+    if "capacity" in results:
+        results["roi_with_capacity"] = call("roi", _plus(results["benefit"], results["capacity"]), results["cost"])
+    return {**found, **results}
 
 
 def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Sequence[float]) -> dict[str, Value]:
@@ -179,7 +186,6 @@ def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Seq
     }
     if "capacity_a_month" in parts:
         found["capacity"] = _times(parts["capacity_a_month"], effective)
-        found["roi_with_capacity"] = call("roi", _plus(benefit, found["capacity"]), cost)
     return found
 
 

@@ -14,7 +14,7 @@ from pipeline.reports import figures
 from pipeline.reports.calculation import chances, notes, result_label
 from pipeline.reports.cells import Book, Kind, Sheet, Value
 from pipeline.reports.numbers import Numbers
-from pipeline.scenarios import PARTS, RESULTS, text_in
+from pipeline.scenarios import PARTS, RESULTS, Scenario, text_in
 
 KINDS: dict[str, Kind] = {
     "count": "decimal", "share": "share", "points": "points", "relative": "share", "money": "money", "months": "months",
@@ -66,7 +66,7 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
     sheet.row += 1
     sheet.line(say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)), "section")
     never = say("payback.never")
-    for name, formula in _formulas(cells, table, never).items():
+    for name, formula in _formulas(cells, table, never, scenario).items():
         if name in RESULTS and name not in outcome.points:
             continue
         title, value = say(f"calc.{name}") if name not in RESULTS else "", _cost_part(outcome, name)
@@ -126,7 +126,7 @@ def _cost_part(outcome: Outcome, name: str) -> float | None:
     return once if name == "once" else (cost - once) / outcome.quantities["months"].middle
 
 
-def _formulas(cells: Mapping[str, str], table: str, never: str) -> dict[str, str]:
+def _formulas(cells: Mapping[str, str], table: str, never: str, scenario: Scenario) -> dict[str, str]:
     """The results as formulas over cells in braces and the table of months."""
     month, share, flow = (f"{table}${column}${FIRST}:${column}${LAST}" for column in "ABC")
     discounted, back = (f"{table}${column}${FIRST}:${column}${LAST}" for column in "EF")
@@ -138,6 +138,12 @@ def _formulas(cells: Mapping[str, str], table: str, never: str) -> dict[str, str
     is_known = f"OR({counted}>0,{usage}<>0)"
     kept = f"{revenue}*(1-{{cannibalisation}})"
     never = '"' + never.replace('"', '""') + '"'
+    def counted_part(part: str, formula: str) -> str:
+        """Not counted, and not 0, while something it needs is missing."""
+        names = scenario.parts[part].names if part in scenario.parts else ()
+        there = "+".join(f"COUNT({{{name}}})" for name in names)
+        return f"IF({there}={len(names)},{formula},NA())" if names else formula
+
     last = f"INDEX({table}$C${FIRST}:$C${LAST},{{months}}+1)"
     return {
         "once": f"IF({is_known},N({{one_off_cost}})+N({{rollout_hours}})*N({{hour_rate}}),NA())",
@@ -145,7 +151,7 @@ def _formulas(cells: Mapping[str, str], table: str, never: str) -> dict[str, str
         "full_benefit": f"{kept}*IF(ISNUMBER({{margin}}),{{margin}},1)+{saving}",
         "effective_months": within.replace("{column}", share),
         "revenue": f"{kept}*{{effective_months}}",
-        "saving": f"{saving}*{{effective_months}}",
+        "saving": counted_part("saving_a_month", f"{saving}*{{effective_months}}"),
         "benefit": "{full_benefit}*{effective_months}",
         "cost": "{once}+{monthly}*{months}",
         "net": "{benefit}-{cost}",
@@ -154,11 +160,11 @@ def _formulas(cells: Mapping[str, str], table: str, never: str) -> dict[str, str
         "year_roi": f'{{full_benefit}}*SUMIF({month},"<=12",{share})/({{once}}+{{monthly}}*12)-1',
         "compound_roi": "IF({roi}>=-1,(1+{roi})^(12/{months})-1,NA())",
         "payback": f"IF(ISNUMBER({{net}}),IF(AND({{full_benefit}}>{{monthly}},COUNT({back})>0),MIN({back}),{never}),NA())",
-        "break_even_margin": "IF({revenue}>0,MAX({cost}-{saving},0)/{revenue},NA())",
+        "break_even_margin": f"IF({{revenue}}>0,MAX({{cost}}-{saving}*{{effective_months}},0)/{{revenue}},NA())",
         "npv": f"IF(ISNUMBER({{net}}),{within.replace('{column}', discounted)},NA())",
         "irr": f"IF({{once}}>0,(1+IRR({flow.partition(':')[0]}:{last}))^12-1,NA())",
-        **({"capacity": "{capacity_a_month}*{effective_months}", "roi_with_capacity": "({benefit}+{capacity}-{cost})/{cost}"}
-           if "capacity_a_month" in cells else {}),
+        "capacity": counted_part("capacity_a_month", "{capacity_a_month}*{effective_months}"),
+        "roi_with_capacity": "({benefit}+{capacity}-{cost})/{cost}",
     }  # fmt: skip
 
 

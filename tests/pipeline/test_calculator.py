@@ -204,7 +204,8 @@ def test_hours_that_were_not_given_are_not_counted_and_never_zero():
     chat = load("support-chat", CONFIG)
     found = plan(chat, one_off_cost=100_000)
     assert (found.points["hours_saved"].point, found.points["hours_saved"].reason) == (None, "not_given")
-    assert result(found, "saving") == 0
+    assert {found.points[name].reason for name in ("saving", "capacity")} == {"not_given"}
+    assert result(found, "benefit") == 1_800_000
     hours = plan(chat, requests=600, typical_share="50%", minutes_each=12, hour_rate=300, cash_share="50%", one_off_cost=1)
     assert result(hours, "hours_saved") == pytest.approx(30)
     assert result(hours, "saving") == pytest.approx(30 * 300 * 0.5 * 12)
