@@ -4,6 +4,7 @@ The formulas are the expressions of the scenario, written as Excel writes them; 
 readers that do not compute. A test recalculates and compares. Ranges and chances come from draws and stay as they are.
 """
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -11,7 +12,7 @@ from pipeline.amounts import bounds
 from pipeline.calculator import COSTS, Outcome
 from pipeline.cashflow import PAYBACK_HORIZON_MONTHS
 from pipeline.reports import figures
-from pipeline.reports.calculation import chances, notes, result_label
+from pipeline.reports.calculation import chances, result_label
 from pipeline.reports.cells import Book, Kind, Sheet, Value
 from pipeline.reports.numbers import Numbers
 from pipeline.scenarios import PARTS, RESULTS, Scenario, text_in
@@ -52,7 +53,7 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
     sheet.line(say("calc.lines"), "section")
     optional = {name for name, asked in scenario.inputs.items() if asked.is_optional}
     for name, line in scenario.lines.items():
-        title = figures.label(numbers, outcome, line.label)
+        title = re.sub(r"[{}]", "", text_in(line.label, language))  # an input by its name: its figure may be changed here
         cells[name] = _live(
             sheet, title, line.expression.excel(cells, optional), outcome.points[name].point, line.kind, line.expression.text
         )
@@ -64,8 +65,8 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
                 sheet, say(f"calc.part.{part}"), expression.excel(cells, optional), value, "money", expression.text
             )
     sheet.row += 1
-    sheet.line(say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)), "section")
-    never = say("payback.never")
+    sheet.line(say("calc.sheet.results"), "section")
+    never, has_revenue = say("payback.never"), "revenue_a_month" in scenario.parts
     for name, formula in _formulas(cells, table, never, scenario).items():
         if name in RESULTS and name not in outcome.points:
             continue
@@ -76,10 +77,15 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
             is_never = value is None and outcome.points[name].reason == "never"
         shown: Value = never if is_never else value
         is_total = name in ("net", "roi", "payback")
+        if name == "benefit" and has_revenue:
+            _choice(sheet, outcome, cells["margin"], say("calc.result.benefit"), say("calc.result.benefit_on_revenue"), "name")
+            title = ""
         cells[name] = _live(sheet, title, formula.format(**cells), shown, RESULTS.get(name, "money"), how, is_total=is_total)
     sheet.row += 1
-    for note in notes(outcome, numbers):
-        sheet.line(note, "note", columns=4)
+    if has_revenue:
+        _choice(sheet, outcome, cells["margin"], "", say("calc.note.revenue_only"), "note")
+        sheet.row += 1
+    sheet.line(say("calc.note.plan"), "note", columns=4)
     sheet.page.protect("", {"format_columns": True, "format_rows": True, "select_locked_cells": True})
     sheet.finish(least=14, widths={0: 58, 2: 24, 3: 70})
     return cells
@@ -90,7 +96,8 @@ def _input(sheet: Sheet, outcome: Outcome, name: str) -> str:
     numbers, say = sheet.book.numbers, sheet.book.numbers.words.say
     asked, known = outcome.scenario.inputs[name], outcome.quantities.get(name)
     sheet.text(0, figures.label(numbers, outcome, asked.label), "name")
-    sheet.number(1, None if known is None else known.middle, _kind(asked.kind), "input")
+    kind = "whole" if asked.is_whole and asked.kind == "number" else _kind(asked.kind)
+    sheet.number(1, None if known is None else known.middle, kind, "input")
     sheet.text(2, name, "aside")
     reading = say("calc.not_given") if known is None else "" if known.is_certain else figures.quantity(numbers, asked.kind, known)
     sheet.text(3, reading, "aside")
@@ -106,12 +113,20 @@ def _live(sheet: Sheet, title: str, formula: str, value: Value, kind: str, how: 
     """A formula with its value; what cannot be computed says so. Its reference."""
     none = sheet.book.numbers.words.say("none")
     shown: Value = none if value is None else value
-    sheet.text(0, title, "total" if is_total else "name")
+    if title:
+        sheet.text(0, title, "total" if is_total else "name")
     quoted = none.replace('"', '""')
     sheet.formula(1, f'IFERROR({formula},"{quoted}")', shown, _kind(kind), "total" if is_total else "cell")
     sheet.text(3, how, "aside")
     sheet.row += 1
     return f"$B${sheet.row}"
+
+
+def _choice(sheet: Sheet, outcome: Outcome, margin: str, with_it: str, without: str, style: str) -> None:
+    """A text that follows from whether the margin's cell is filled."""
+    given, lacking = (text.replace('"', '""') for text in (with_it, without))
+    shown = without if "margin" not in outcome.quantities else with_it
+    sheet.formula(0, f'IFERROR(IF(ISNUMBER({margin}),"{given}","{lacking}"),"")', shown, "whole", style)
 
 
 def _kind(kind: str) -> Kind:
