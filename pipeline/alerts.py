@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 from connectors.secrets import mask
 from pipeline import lease, troubles
+from pipeline.addressees import Addressees
 from pipeline.channels import Message, Recipient, Undelivered, recipients
-from pipeline.deliver import keys_of
-from pipeline.deliveries import Deliveries, delivery_troubles
+from pipeline.deliveries import Deliveries, Delivery, delivery_troubles, subject_of
 from pipeline.errors import ConfigError, PipelineError, WarehouseError
 from pipeline.incidents import OPENED, Incident, Incidents, Telling
 from pipeline.logbook import Run, last_runs, not_begun
 from pipeline.logs import log
+from pipeline.reports.message import untied
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
@@ -71,8 +72,23 @@ def _undelivered(settings: Settings) -> list[Trouble]:
     """Weekly reports that did not reach a subscriber, or of which nobody knows."""
     if not settings.deliveries:
         return []
-    titles = {launch.name: plain(launch.title) for launch in settings.launches}
-    return delivery_troubles(Deliveries(State(settings.home)).newest(), titles, keys_of(settings), utc_now())
+    people = Addressees(settings)
+    newest = Deliveries(State(settings.home)).newest()
+    return delivery_troubles(newest, _titles(settings), lambda one: people.of(one) is not None, utc_now())
+
+
+def _titles(settings: Settings) -> dict[str, str]:
+    return {launch.name: plain(launch.title) for launch in settings.launches}
+
+
+def _about(settings: Settings, subject: str) -> list[Delivery]:
+    """The newest deliveries that a trouble with that subject is about, as far as they are still wanted."""
+    people, titles = Addressees(settings), _titles(settings)
+    return [
+        one
+        for one in Deliveries(State(settings.home)).newest()
+        if one.launch in titles and subject_of(titles[one.launch], one.name) == subject and people.of(one) is not None
+    ]
 
 
 def heard(
@@ -110,6 +126,8 @@ def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient
 
     def may_close(incident: Incident) -> bool:
         """Who knows what is over without the warehouse; or what else is configured, when files changed since they were read."""
+        if incident.kind in troubles.DELIVERIES and any(one.state != "delivered" for one in _about(settings, incident.subject)):
+            return False  # that it is tried again, or that a week has passed, is no arrival
         return fault is None and (_is_known(settings, incident) or settings.is_current)
 
     opened, closed = incidents.settle(wrong, [one.key for one in people], utc_now(), may_close)
@@ -121,6 +139,10 @@ def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient
 
 def _is_known(settings: Settings, incident: Incident) -> bool:
     """Whether by this configuration there can be such an incident."""
+    if incident.kind in troubles.DELIVERIES:
+        titles = _titles(settings)
+        wanted = ((titles[launch], one.name) for one in settings.deliveries for launch in titles if one.wants(launch))
+        return any(subject_of(*pair) == incident.subject for pair in wanted) or bool(_about(settings, incident.subject))
     named = {*(source.name for source in settings.sources), *(launch.name for launch in settings.launches), *troubles.RUNS}
     return incident.kind == troubles.DAMAGED or incident.subject in named
 
@@ -181,13 +203,22 @@ def message(settings: Settings, incident: Incident, part: str) -> Message:
         )
         return Message(say("alert.title.over", business=business), body, tag)
     lines = [headline(numbers, settings, incident.kind, incident.subject, incident.facts)]
-    if error := incident.facts.get("error"):
+    if error := _why(numbers, incident):
         lines.append(_line(error))
     if hint := incident.facts.get("hint"):
         lines.append(say("alert.hint", hint=_line(hint)))
     elif numbers.words.has(f"alert.{incident.kind}.hint"):
         lines.append(say("alert.hint", hint=say(f"alert.{incident.kind}.hint")))
     return Message(say("alert.title", business=business), "\n".join(lines), tag)
+
+
+def _why(numbers: Numbers, incident: Incident) -> object:
+    """The reason in the reader's language where it is one that Payback foresaw; else the error as it is."""
+    reason = incident.facts.get("reason") or {}
+    key = f"delivery.why.{reason.get('code')}"
+    if not numbers.words.has(key):
+        return incident.facts.get("error")
+    return untied(numbers.words.say(key, **{name: str(figure) for name, figure in reason.items() if name != "code"}))
 
 
 def headline(
