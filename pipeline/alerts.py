@@ -81,14 +81,13 @@ def _titles(settings: Settings) -> dict[str, str]:
     return {launch.name: plain(launch.title) for launch in settings.launches}
 
 
-def _about(settings: Settings, subject: str) -> list[Delivery]:
-    """The newest deliveries that a trouble with that subject is about, as far as they are still wanted."""
+def _owed(settings: Settings) -> list[tuple[str, Delivery]]:
+    """The newest delivery of each launch to each subscriber who still wants it, with what a trouble with it is about."""
+    if not settings.deliveries:
+        return []
     people, titles = Addressees(settings), _titles(settings)
-    return [
-        one
-        for one in Deliveries(State(settings.home)).newest()
-        if one.launch in titles and subject_of(titles[one.launch], one.name) == subject and people.of(one) is not None
-    ]
+    newest = Deliveries(State(settings.home)).newest()
+    return [(subject_of(titles[one.launch], one.name), one) for one in newest if one.launch in titles and people.of(one) is not None]
 
 
 def heard(
@@ -123,12 +122,14 @@ def send_test(settings: Settings) -> list[tuple[Recipient, PipelineError | None]
 
 def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient]) -> None:
     _, wrong, fault = observe(settings)
+    owed = _owed(settings)  # asked here: while the incidents are settled the state file is being written
+    missing = {subject for subject, one in owed if one.state != "delivered"}
 
     def may_close(incident: Incident) -> bool:
         """Who knows what is over without the warehouse; or what else is configured, when files changed since they were read."""
-        if incident.kind in troubles.DELIVERIES and any(one.state != "delivered" for one in _about(settings, incident.subject)):
+        if incident.kind in troubles.DELIVERIES and incident.subject in missing:
             return False  # that it is tried again, or that a week has passed, is no arrival
-        return fault is None and (_is_known(settings, incident) or settings.is_current)
+        return fault is None and (_is_known(settings, incident, owed) or settings.is_current)
 
     opened, closed = incidents.settle(wrong, [one.key for one in people], utc_now(), may_close)
     for incident in opened:
@@ -137,12 +138,12 @@ def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient
         log.info("incident_over", kind=incident.kind, subject=incident.subject)
 
 
-def _is_known(settings: Settings, incident: Incident) -> bool:
+def _is_known(settings: Settings, incident: Incident, owed: Sequence[tuple[str, Delivery]]) -> bool:
     """Whether by this configuration there can be such an incident."""
     if incident.kind in troubles.DELIVERIES:
         titles = _titles(settings)
         wanted = ((titles[launch], one.name) for one in settings.deliveries for launch in titles if one.wants(launch))
-        return any(subject_of(*pair) == incident.subject for pair in wanted) or bool(_about(settings, incident.subject))
+        return incident.subject in {*(subject_of(*pair) for pair in wanted), *(subject for subject, _ in owed)}
     named = {*(source.name for source in settings.sources), *(launch.name for launch in settings.launches), *troubles.RUNS}
     return incident.kind == troubles.DAMAGED or incident.subject in named
 
@@ -195,7 +196,7 @@ def message(settings: Settings, incident: Incident, part: str) -> Message:
     if part != OPENED:
         over = (
             headline(numbers, settings, incident.kind, incident.subject, incident.facts, ".over")
-            if _is_known(settings, incident)
+            if _is_known(settings, incident, _owed(settings))
             else say("alert.removed.over", subject=plain(incident.subject))
         )
         body = f"{over}\n" + say(

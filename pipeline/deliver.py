@@ -305,7 +305,7 @@ def _known(settings: Settings, ledger: Deliveries) -> Addressees:
 
 def _has_renewed(settings: Settings, ledger: Deliveries) -> bool:
     people = Addressees(settings)
-    return any(one.state in ("waiting", "given up") and people.renewed(one) for one in ledger.newest())
+    return any(people.renewed(one) for one in ledger.failed_lately(utc_now()))
 
 
 def _hash_of(settings: Settings, launch: str, as_of: str) -> str:

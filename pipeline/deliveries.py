@@ -97,8 +97,7 @@ class Deliveries:
         """What failed and whose recipient has a new address is tried there anew. `wanted` says of a delivery which recipient and
         name it goes to now, or None where nothing has changed. Those that were put back."""
         with self._state.writing() as connection:
-            failed = "state in ('waiting', 'given up') and planned_at > ?"
-            found = [(one, wanted(one)) for one in _newest(connection, failed, (now - TOLD_OF).isoformat())]
+            found = [(one, wanted(one)) for one in _failed(connection, now)]
             moved = []
             for one, to in found:
                 if to is None:
@@ -117,6 +116,11 @@ class Deliveries:
                 connection.execute(f"update deliveries set {change} where {_KEY}", (now.isoformat(), name, *key))
                 moved.append(one)
             return moved
+
+    def failed_lately(self, now: datetime) -> list[Delivery]:
+        """What has not arrived and is still news."""
+        with self._state.reading() as connection:
+            return _failed(connection, now)
 
     def adopt(self, written: str, recipient: str) -> None:
         """What is kept of a recipient by an earlier key belongs to it by this one."""
@@ -255,6 +259,10 @@ def _rename(connection: Connection, key: tuple[str, str, str], recipient: str) -
     _note(connection, key)
     for table in ("deliveries", "delivery_notes"):
         connection.execute(f"update or replace {table} set recipient = ? where {_KEY}", (recipient, *key))
+
+
+def _failed(connection: Connection, now: datetime) -> list[Delivery]:
+    return _newest(connection, "state in ('waiting', 'given up') and planned_at > ?", (now - TOLD_OF).isoformat())
 
 
 def _newest(connection: Connection, condition: str, *values: str) -> list[Delivery]:
