@@ -25,7 +25,9 @@ class Addressees:
         with State(settings.home).reading() as connection:
             self._known = dict(connection.execute("select place, recipient from recipients").fetchall())
             earlier = {row["recipient"] for row in connection.execute("select recipient from subscribers")}
-        self._keys = {one.name: self._key(one, earlier) for one in settings.deliveries}
+        placed = {one.name: self._key(one, earlier) for one in settings.deliveries if place_of(one)}
+        taken = set(placed.values())
+        self._keys = {one.name: placed.get(one.name) or self._likely(one, taken) for one in settings.deliveries}
 
     def __iter__(self) -> Iterator[tuple[str, Subscriber]]:
         """Each subscriber with its key; several that get different launches at one place have the same."""
@@ -83,11 +85,14 @@ class Addressees:
             connection.executemany("insert or replace into recipients (place, recipient) values (?, ?)", rows)
         return adopted
 
+    def _likely(self, one: Subscriber, taken: set[str]) -> str:
+        """Without a place (a variable that is missing tonight, an address with a slip) it is who had the name, unless somebody
+        else is there now."""
+        known = str(self._known.get(self._named(one), ""))
+        return known if known and known not in taken else self._named(one)
+
     def _key(self, one: Subscriber, earlier: set[str]) -> str:
-        place = place_of(one)
-        if not place:  # a variable that is missing tonight, an address with a slip: most likely who it was
-            return str(self._known.get(self._named(one), self._named(one)))
-        key = hashed(self._settings, place)
+        key = hashed(self._settings, place_of(one))
         if key in self._known:
             return str(self._known[key])
         return self._old(one) if self._old(one) in earlier else key

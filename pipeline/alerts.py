@@ -87,7 +87,8 @@ def _owed(settings: Settings) -> list[tuple[str, Delivery]]:
         return []
     people, titles = Addressees(settings), _titles(settings)
     newest = Deliveries(State(settings.home)).newest()
-    return [(subject_of(titles[one.launch], one.name), one) for one in newest if one.launch in titles and people.of(one) is not None]
+    wanted = (one for one in newest if one.launch in titles and people.of(one) is not None)
+    return [(subject_of(titles[one.launch], one.name), one) for one in wanted]
 
 
 def heard(

@@ -198,7 +198,7 @@ class _Round:
             return self._failed(one, to, error)
         except Doubtful as error:
             return self._doubted(one, to, courier, error)
-        except Exception as error:
+        except Exception as error:  # drawing, a library, a damaged document: it must not keep the others waiting
             return self._failed(one, to, unforeseen(error))
         if not self._ledger.begin(one, utc_now()):
             return []
@@ -214,7 +214,7 @@ class _Round:
         return self._arrived(one)
 
     def _packed(self, one: Delivery, to: Subscriber) -> tuple[Courier, Parcel]:
-        """The way and what goes there. Raises NotTaken, whatever goes wrong: it must not keep the others waiting."""
+        """The way and what goes there. Raises NotTaken for what can be foreseen."""
         try:
             courier = courier_of(to, self._settings)
         except ConfigError as error:  # also when it is tried again; a new address is tried at once
@@ -227,8 +227,6 @@ class _Round:
             raise NotTaken(str(error), code="warehouse", hint=error.hint) from None
         except PipelineError as error:
             raise NotTaken(str(error), code="document", hint=error.hint) from None
-        except Exception as error:
-            raise unforeseen(error) from None
 
     def _arrived(self, one: Delivery) -> list[Outcome]:
         self._ledger.delivered(one, utc_now())

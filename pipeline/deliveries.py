@@ -67,8 +67,9 @@ class Deliveries:
         """Plan a delivery; False when there is one for that launch, recipient and week, or a later one, whatever became of it."""
         with self._state.writing() as connection:
             key = (launch, recipient)
-            later = "select 1 from deliveries where launch = ? and recipient = ? and week > ?"
-            if connection.execute(later, (*key, week.isoformat())).fetchone():
+            # What a clock that was wrong once planned for the future must not keep the weeks until then from being planned.
+            later = "select 1 from deliveries where launch = ? and recipient = ? and week > ? and week <= ?"
+            if connection.execute(later, (*key, week.isoformat(), (now + timedelta(days=1)).isoformat())).fetchone():
                 return False
             connection.execute(  # an older week's report is no news any more
                 "update deliveries set state = 'given up', settled_at = ? where launch = ? and recipient = ? and week < ? "

@@ -15,8 +15,8 @@ from pipeline import deliver
 from pipeline.deliveries import Deliveries
 from pipeline.errors import ConfigError, Exit
 from pipeline.state import State
-from pipeline.subscribers import Subscriber, place_of
 from pipeline.strict import MissableSecret
+from pipeline.subscribers import Subscriber, place_of
 from pipeline.warehouse import Warehouse
 from tests.pipeline.deliveries.delivering import AS_OF, LAUNCHES, sent, states
 from tests.pipeline.deliveries.postoffice import ROBOT, TOKEN, PostOffice
@@ -82,7 +82,8 @@ def earlier(shop: Shop, state: str, address: str, *, n_tries: int) -> str:
             "as_of text not null, planned_at text not null, n_tries integer not null, not_before text not null, "
             "state text not null, settled_at text, error text not null, primary key (launch, week, recipient)) without rowid"
         )
-        values = ("assistant", week, recipient, "owner", AS_OF, now.isoformat(), n_tries, now.isoformat(), state, now.isoformat(), "x")
+        at = now.isoformat()
+        values = ("assistant", week, recipient, "owner", AS_OF, at, n_tries, at, state, at, "x")
         connection.execute("insert into deliveries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     connection.close()
     return recipient
@@ -111,9 +112,6 @@ def test_a_repeat_of_what_an_earlier_program_began_carries_its_number(made: Any,
 def test_what_an_earlier_program_gave_up_follows_a_new_password_only(made: Any, office: PostOffice) -> None:
     shop = made("webhook")
     earlier(shop, "given up", shop.environ["OWNER"].replace("hush-hush-7", "hush-hush-6"), n_tries=1)
-    with sqlite3.connect(shop.home / "payback-state.sqlite3") as connection:
-        connection.execute("update deliveries set name = 'owner'")
-    connection.close()
     assert sent(shop) == ["delivered"]
     shop.home.rename(shop.home.with_name("old"))
     shop = made("webhook")
@@ -137,7 +135,7 @@ def test_one_place_gets_each_launch_that_a_table_asks_for(made: Any, office: Pos
     warehouse.save_snapshot("second", AS_OF, content)
     found = deliver.deliver_measured(shop.settings(), {"assistant": AS_OF, "second": AS_OF}, linger=0.0)
     assert sorted((one.launch, one.state) for one in found) == [("assistant", "delivered"), ("second", "delivered")]
-    assert len({one.recipient for one in Deliveries(State(shop.home)).newest()}) == 1  # what the robot takes in a minute counts once
+    assert len({one.recipient for one in Deliveries(State(shop.home)).newest()}) == 1  # so what it takes in a minute counts once
 
 
 def test_two_spellings_of_one_place_are_refused_two_missing_variables_are_not(tmp_path: Path) -> None:
@@ -176,3 +174,16 @@ def test_an_address_that_cannot_be_used_is_final_at_once_until_it_is_another(
     assert shop.payback("status", "--json") == Exit.FINDINGS  # nothing ever ran here
     (shown,) = json.loads(capsys.readouterr().out)["deliveries"]
     assert (shown["to"], shown["state"]) == ("owner", "delivered")
+
+
+def test_a_name_whose_variable_is_missing_is_not_taken_for_who_has_its_chat_now(made: Any, office: PostOffice) -> None:
+    shop = made("telegram", "files = []", weekday="monday")
+    with time_machine.travel(datetime(2026, 11, 9, 9, tzinfo=UTC), tick=False):
+        assert sent(shop) == ["delivered"]
+    config = shop.home / "config" / "payback.toml"
+    boss = '[[deliveries]]\nname = "boss"\nto = "env:BOSS"\nfiles = []\n'
+    config.write_text(config.read_text(encoding="utf-8") + boss, encoding="utf-8")
+    shop.environ |= {"BOSS": shop.environ["OWNER"], "OWNER": ""}
+    with time_machine.travel(datetime(2026, 11, 16, 9, tzinfo=UTC), tick=False):
+        found = deliver.deliver_measured(shop.settings(), {"assistant": AS_OF}, linger=0.0)
+    assert ("boss", "delivered") in {(one.name, one.state) for one in found}

@@ -213,7 +213,9 @@ CODED = "=?utf-8?Q?Hi=0D=0ABcc:_x@y.example=0D=0A=0D=0A<h1>?= bot"
 
 
 @pytest.mark.parametrize("name", [CODED, "=?utf-8?B?SGkNCkJjYzogeEB5?=", "= ?utf-8?Q?=0AX:_?=", "=\u200b?utf-8?Q?=0D=0AX:_y?="])
-def test_no_name_writes_a_line_of_the_head(made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper, name: str) -> None:
+def test_no_name_writes_a_line_of_the_head(
+    made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper, name: str
+) -> None:
     shop = made(local(serve()), "files = []", name=name)
     figures = snapshot(shop)
     figures["launch"]["title"] = name
@@ -221,7 +223,8 @@ def test_no_name_writes_a_line_of_the_head(made: Callable[..., Shop], serve: Cal
     assert sent(shop) == ["delivered"]
     (mail,) = keeper.mails
     assert set(mail.keys()) <= {
-        "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type", "X-Peer", "X-MailFrom", "X-RcptTo"
+        "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type", "X-Peer", "X-MailFrom",
+        "X-RcptTo",
     }  # fmt: skip
     shown = f"{mail['Subject']} {mail['From'].addresses[0].display_name}".replace("\u2060", "")
     assert shown.count("utf-8?") == 2  # to be read as it is written

@@ -210,3 +210,15 @@ def test_states_of_launches_nobody_wants_any_more_stay_where_they_are(made: Any,
         assert sent(shop) == []
     assert states(shop) == ["waiting"]
     assert office.received == []
+
+
+def test_a_clock_that_was_wrong_once_costs_no_later_week(made: Any, office: PostOffice) -> None:
+    shop = made("webhook", weekday="monday")
+    for year, state in ((2031, "delivered"), (2026, "delivered")):
+        with time_machine.travel(datetime(year, 11, 16 if year == 2026 else 17, 9, tzinfo=UTC), tick=False):
+            if year == 2026:  # known since then
+                Deliveries(State(shop.home)).since([], datetime.now(UTC).date())
+                with State(shop.home).writing() as connection:
+                    connection.execute("update subscribers set since = '2026-01-01'")
+            assert sent(shop) == [state]
+    assert len(office.received) == 2
