@@ -238,7 +238,7 @@ class _Round:
         if courier.is_repeatable and not isinstance(error, _Unreadable):
             return self._failed(one, to, error)
         why = _words(self._settings, error)
-        self._ledger.doubt(one, why, utc_now(), error.reason)
+        self._ledger.doubt(one, why, utc_now(), self._reason(error))
         log.error("delivery_in_doubt", **_named(one), error=why)
         return [Outcome(one.name, one.launch, "in doubt", why)]
 
@@ -257,11 +257,15 @@ class _Round:
         except Doubtful as error:  # asking changes nothing there
             raise NotTaken(str(error), code=error.reason["code"]) from None
 
+    def _reason(self, error: NotTaken | Doubtful) -> dict[str, str]:
+        """The other side may repeat what it was sent."""
+        return {key: mask(value, self._settings.secrets()) for key, value in error.reason.items()}
+
     def _failed(self, one: Delivery, to: Subscriber, error: NotTaken | Doubtful) -> list[Outcome]:
         why = _words(self._settings, error)
         pause, is_final = (error.pause, error.is_final) if isinstance(error, NotTaken) else (None, False)
         is_last = self._ledger.failed(
-            one, why, utc_now(), error.reason, address=self._people.address(to), pause=pause, is_final=is_final
+            one, why, utc_now(), self._reason(error), address=self._people.address(to), pause=pause, is_final=is_final
         )
         say = log.error if is_last else log.warning
         say("delivery_given_up" if is_last else "not_delivered", **_named(one), error=why, n_tries=one.n_tries + 1)

@@ -52,7 +52,8 @@ def letter(parcel: Parcel, sender: Mailbox, to: Mailbox) -> EmailMessage:
     """The mail: text, HTML with its images, attachments."""
     message = EmailMessage(policy=SMTP)
     message["Subject"] = _literal(parcel.subject)
-    message["From"], message["To"] = sender, to
+    message["From"] = Mailbox(_literal(sender.display_name), sender.username, sender.domain)
+    message["To"] = to
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = f"<payback.{parcel.identity}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -90,7 +91,7 @@ def _mailbox(one: Subscriber, address: Address, key: str, shown: str) -> Mailbox
     if key == "from" and not spec and "@" in unquote(address.user):
         spec = unquote(address.user)
     try:
-        found = Mailbox(display_name=_literal(shown), addr_spec=spec)
+        found = Mailbox(display_name=clean_name(shown), addr_spec=spec)
     except (ValueError, IndexError, MessageError):
         found = Mailbox()
     if not found.username or not found.domain or not spec.isascii():

@@ -122,9 +122,12 @@ def test_a_group_robot_takes_twenty_a_minute(made: Any, office: PostOffice) -> N
 
 def test_no_secret_in_any_output(made: Any, office: PostOffice, capsys: pytest.CaptureFixture[str]) -> None:
     for n, (way, secret) in enumerate((("telegram", TOKEN), ("wecom", ROBOT), ("webhook", "hush-hush-7"))):
-        office.trouble = lambda path, n: (500, {}, {"description": path, "errmsg": path})
         shop = made(way)
-        sent(shop)
+        for words in ("/%s/", "Unauthorized %s"):  # in words that are shown, too
+            office.trouble = lambda path, n, told=words % secret: (500, {}, {"description": told, "errmsg": told})
+            settings = shop.settings()
+            (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)
+            assert outcome.state == "waiting"
         shop.payback("status")
         shop.payback("status", "--json")
         printed = capsys.readouterr()
