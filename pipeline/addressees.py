@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.deliveries import Delivery
 from pipeline.settings import Settings
 from pipeline.state import State
-from pipeline.subscribers import Subscriber, place_of
+from pipeline.subscribers import Subscriber, have_launch_in_common, place_of
 
 REPEATABLE = ("bitrix24", "webhook")
 
@@ -25,7 +25,14 @@ class Addressees:
         with State(settings.home).reading() as connection:
             self._known = dict(connection.execute("select place, recipient from recipients").fetchall())
             earlier = {row["recipient"] for row in connection.execute("select recipient from subscribers")}
-        placed = {one.name: self._key(one, earlier) for one in settings.deliveries if place_of(one)}
+        placed: dict[str, str] = {}
+        for one in settings.deliveries:
+            if place_of(one):
+                key = self._key(one, earlier)
+                others = [other for other in settings.deliveries if placed.get(other.name) == key]
+                # Two webhooks that once had one address; at one place there are none that get the same launch.
+                is_free = not any(have_launch_in_common(one, other) for other in others)
+                placed[one.name] = key if is_free else hashed(settings, place_of(one))
         taken = set(placed.values())
         self._keys = {one.name: placed.get(one.name) or self._likely(one, taken) for one in settings.deliveries}
 
@@ -95,7 +102,8 @@ class Addressees:
         key = hashed(self._settings, place_of(one))
         if key in self._known:
             return str(self._known[key])
-        return self._old(one) if self._old(one) in earlier else key
+        is_another = self._old(one) in self._known.values()
+        return self._old(one) if self._old(one) in earlier and not is_another else key
 
     def _old(self, one: Subscriber) -> str:
         if one.bitrix24 is not None:

@@ -107,8 +107,7 @@ def check_subscribers(
     for first, second in combinations(subscribers, 2):
         if first.name == second.name:
             raise ConfigError(f"{place}: two of them are named {first.name!r}", hint="give each a name of its own")
-        is_shared = not first.launches or not second.launches or set(first.launches) & set(second.launches)
-        if _is_same_place(first, second) and is_shared:
+        if _is_same_place(first, second) and have_launch_in_common(first, second):
             raise ConfigError(
                 f"{place}: {first.name!r} and {second.name!r} have the same address, and a launch in common",
                 hint="each address gets one report a launch and week: keep one of the two, or give them different launches",
@@ -135,6 +134,11 @@ def place_of(one: Subscriber) -> str:
     if one.way == "telegram" and re.fullmatch(r"-?\d{1,20}", found, re.ASCII):
         found = str(int(found))
     return f"{one.way} {found.lower()}" if found else ""
+
+
+def have_launch_in_common(first: Subscriber, second: Subscriber) -> bool:
+    """Whether the report of some launch goes to both."""
+    return not first.launches or not second.launches or bool(set(first.launches) & set(second.launches))
 
 
 def _is_same_place(first: Subscriber, second: Subscriber) -> bool:

@@ -187,3 +187,36 @@ def test_a_name_whose_variable_is_missing_is_not_taken_for_who_has_its_chat_now(
     with time_machine.travel(datetime(2026, 11, 16, 9, tzinfo=UTC), tick=False):
         found = deliver.deliver_measured(shop.settings(), {"assistant": AS_OF}, linger=0.0)
     assert ("boss", "delivered") in {(one.name, one.state) for one in found}
+
+
+def test_a_webhook_that_takes_over_an_address_is_a_recipient_of_its_own(made: Any, office: PostOffice) -> None:
+    shop = made("webhook", 'launches = ["assistant"]', weekday="monday")
+    first, second = shop.environ["OWNER"], shop.environ["OWNER"].replace("hook", "other")
+    earlier(shop, "delivered", first, n_tries=1)
+    with time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC), tick=False):
+        sent(shop)  # by the key of the earlier program
+    office.received.clear()
+    config = shop.home / "config" / "payback.toml"
+    config.write_text(f'{config.read_text(encoding="utf-8")}\n[[deliveries]]\nname = "b"\nto = "env:B"\n', encoding="utf-8")
+    shop.environ |= {"OWNER": second, "B": first}
+    with time_machine.travel(datetime(2026, 11, 30, 9, tzinfo=UTC), tick=False):
+        assert sent(shop) == ["delivered", "delivered"]
+    assert sorted(one.path.partition("-")[0] for one in office.received) == ["/hook", "/other"]
+
+
+def test_two_webhooks_that_once_had_one_address_get_each_its_own(made: Any, office: PostOffice) -> None:
+    tables = 'launches = ["assistant"]\n[[deliveries]]\nname = "b"\nto = "env:B"\nlaunches = ["b"]'
+    shop = made("webhook", tables, weekday="monday")
+    launches = shop.home / "config" / "launches.toml"
+    launches.write_text(launches.read_text(encoding="utf-8") + LAUNCHES.format(title='"B"').replace("assistant", "b"))
+    shop.environ["B"] = shop.environ["OWNER"]
+    earlier(shop, "delivered", shop.environ["OWNER"], n_tries=1)
+    with time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC), tick=False):
+        sent(shop)
+    office.received.clear()
+    shop.environ["B"] = shop.environ["OWNER"].replace("hook", "other")
+    config = shop.home / "config" / "payback.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('launches = ["b"]', ""), encoding="utf-8")
+    with time_machine.travel(datetime(2026, 11, 30, 9, tzinfo=UTC), tick=False):
+        assert sent(shop) == ["delivered", "delivered"]
+    assert sorted(one.path.partition("-")[0] for one in office.received) == ["/hook", "/other"]
