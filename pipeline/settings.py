@@ -203,6 +203,16 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     )
 
 
+def load_business(folder: Path) -> Business:
+    """Only who the figures are for, where nothing else is needed; the defaults without a configuration. Raises ConfigError."""
+    main = folder / "payback.toml"
+    if not main.is_file():
+        return Business()
+    business = build(Business, read_toml(main).get("business", {}), Place(main, "business"), {})
+    _check_business(business, Place(main))
+    return business
+
+
 @dataclass(frozen=True, slots=True)
 class _Warehouse:
     url: str = "duckdb:///payback.duckdb"
