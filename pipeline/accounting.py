@@ -95,7 +95,7 @@ def measure_programme(reading: "Reading", programme: Programme, settings: Settin
     business, launches = settings.business, programme.launches(settings.launches)
     _check_pool(programme)
     stages = build_journeys(reading, stages=settings.stages, channels=settings.channels, seen_until=as_of.seen_until,
-                            currency=business.currency)  # fmt: skip
+                            currency=business.currency, funnel=settings.funnel)  # fmt: skip
     found = build_zones(reading, [launch.scope for launch in launches])
     touched = [zone for zone in found if zone]
     first = launches[0].started_on

@@ -4,6 +4,7 @@ config/payback.toml   business, warehouse, sources, channels
 config/stages.toml    which CRM stage is which milestone
 config/launches.toml  what is measured, and what it costs
 config/benchmarks.toml  what the same money earns elsewhere (hurdles.py)
+config/funnel.toml, config/metrics/*.sql  steps and metrics of one's own (funnel.py)
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from connectors.contract import Connector, Reader, Surroundings
 from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError
+from pipeline.funnel import OwnFunnel, read_funnel
 from pipeline.hurdles import Hurdle, read_hurdles
 from pipeline.languages import check_language
 from pipeline.launches import Launch, read_launches
@@ -96,6 +98,7 @@ class Settings:
     deliveries: tuple[Subscriber, ...] = ()
     dashboard: Dashboard = field(default_factory=Dashboard)
     hurdles: tuple[Hurdle, ...] = ()
+    funnel: OwnFunnel = field(default_factory=OwnFunnel)
     programmes: tuple[Programme, ...] = ()
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
 
@@ -131,6 +134,7 @@ class Settings:
             [asdict(rule) for rule in self.channels],
             sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
             asdict(launch),
+            *([] if self.funnel.is_empty else [self.funnel.facts()]),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
 
@@ -171,6 +175,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     _check_business(outline.business, Place(main))
     kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
+    funnel = read_funnel(folder)
     launches = read_launches(folder / "launches.toml", set(outline.sources))
     check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
@@ -189,7 +194,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             _source(name, table, Place(main, f"sources.{name}"), variables, home) for name, table in outline.sources.items()
         ),
         channels=outline.channels,
-        stages=read_stages(folder / "stages.toml", set(outline.sources)),
+        stages=read_stages(folder / "stages.toml", set(outline.sources), funnel.words),
         launches=launches,
         programmes=read_programmes(folder / "launches.toml", launches),
         hash_key=Secret(key),
@@ -198,10 +203,21 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         retention=outline.retention,
         alerts=outline.alerts,
         hurdles=read_hurdles(folder, variables),
+        funnel=funnel,
         stamps=before,
         deliveries=outline.deliveries,
         dashboard=outline.dashboard,
     )
+
+
+def load_business(folder: Path) -> Business:
+    """Only who the figures are for, where nothing else is needed; the defaults without a configuration. Raises ConfigError."""
+    main = folder / "payback.toml"
+    if not main.is_file():
+        return Business()
+    business = build(Business, read_toml(main).get("business", {}), Place(main, "business"), {})
+    _check_business(business, Place(main))
+    return business
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from rich.table import Table as Grid
 
 from pipeline.reports.cells import Book
 from pipeline.reports.html import template
-from pipeline.reports.numbers import Numbers, adding_up, numbers_of
+from pipeline.reports.numbers import NBSP, Numbers, adding_up, numbers_of
 from pipeline.reports.pdf import printed
 from pipeline.reports.tables import Part, Table, metric_title
-from pipeline.reports.terminal import WIDTH, finished, grid_of, text_of
+from pipeline.reports.terminal import GAP, GLUE, WIDTH, glued, gridded
 from pipeline.reports.words import plain
 
 Json = Any
@@ -79,25 +79,26 @@ def render_terminal(document: Mapping[str, Json], language: str) -> str:
     looks: dict[str, Any] = {"force_terminal": True, "color_system": "standard", "legacy_windows": False}
     console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     say = page.numbers.words.say
-    console.print(text_of(page.title, style="bold"), text_of(page.overline, style="dim"))
-    console.print(text_of(" · ".join(page.facts), style="dim"))
+    console.print(glued(page.title, style="bold"), glued(page.overline, style="dim"))
+    console.print(glued(" · ".join(page.facts), style="dim"))
     for sentence in page.told:
-        console.print(text_of(sentence))
+        console.print(glued(sentence))
     _print_table(console, page.modules)
     _print_title(console, say("modules.section.parts"))
     grid = Grid.grid(padding=(0, 2))
     for part in page.parts:
         style = "bold" if part.is_total else ""
-        grid.add_row(text_of(part.title), text_of(part.text, style=style), text_of(part.interval or "", style="dim"))
+        grid.add_row(glued(part.title), glued(part.text, style=style), glued(part.interval or "", style="dim"))
     console.print(grid)
     _print_title(console, say("modules.section.pairs"))
     for pair in page.pairs:
-        console.print(text_of(pair))
+        console.print(glued(pair))
     _print_table(console, page.pool)
     _print_title(console, say("section.method"))
     for note in page.notes:
-        console.print(text_of(note, style="dim"))
-    return finished(buffer.getvalue())
+        console.print(glued(note, style="dim"))
+    printed_text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
+    return "\n".join(line.rstrip() for line in printed_text.splitlines()) + "\n"
 
 
 def render_workbook(document: Mapping[str, Json], language: str) -> bytes:
@@ -278,12 +279,12 @@ def _table(numbers: Numbers, name: str, columns: tuple[str, ...], rows: Sequence
 
 def _print_table(console: Console, table: Table) -> None:
     _print_title(console, table.title)
-    grid = grid_of(*table.columns)
+    grid = gridded(*table.columns)
     for row in table.rows:
-        grid.add_row(*(text_of(cell) for cell in row))
+        grid.add_row(*(glued(cell) for cell in row))
     console.print(grid)
 
 
 def _print_title(console: Console, title: str) -> None:
     console.print()
-    console.print(text_of(title, style="bold underline"))
+    console.print(glued(title, style="bold underline"))

@@ -42,6 +42,8 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     _head(console, page)
     _tiles(console, page)
+    if page.funnel is not None:
+        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
     _claims(console, page)
     _contributions(console, page)
     _money(console, page)
@@ -52,42 +54,37 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _evidence(console, page)
     _trust(console, page)
     _method(console, page)
-    return finished(buffer.getvalue())
-
-
-def finished(printed: str) -> str:
-    """What a console printed, without the marks of `text_of` and without spaces at the ends of lines."""
-    text = printed.replace(GLUE, NBSP).replace(GAP, "")
+    text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def _head(console: Console, page: Page) -> None:
     overline, beside = page.numbers.words.say("overline", week=page.overline), page.numbers.words.beside
-    console.print(text_of(page.title, style="bold"), text_of(overline, style="dim"))
-    console.print(text_of(" · ".join(page.facts), style="dim"))
+    console.print(_text(page.title, style="bold"), _text(overline, style="dim"))
+    console.print(_text(" · ".join(page.facts), style="dim"))
     console.print()
-    console.print(text_of(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
+    console.print(_text(page.verdict.word.upper(), style=VERDICT_STYLES[page.verdict.code]))
     for sentence in (page.verdict.reason, *page.verdict.details):
-        console.print(text_of(sentence))
+        console.print(_text(sentence))
     for guard in page.guards:
-        console.print(Padding(text_of(beside(guard.text, guard.consequence), style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
+        console.print(Padding(_text(beside(guard.text, guard.consequence), style=GUARD_STYLES[guard.action]), (0, 0, 0, 2)))
     if page.caution:
-        console.print(text_of(page.caution, style="yellow"))
+        console.print(_text(page.caution, style="yellow"))
 
 
 def _tiles(console: Console, page: Page) -> None:
     say = page.numbers.words.say
-    grid = grid_of(*(say(f"column.{name}") for name in ("metric", "before", "without_launch", "now", "change", "interval")))
-    for tile in page.tiles:
+    grid = _grid(*(say(f"column.{name}") for name in ("metric", "before", "without_launch", "now", "change", "interval")))
+    for tile in (*page.tiles, *page.own):
         what = tile.interval or " · ".join(tile.notes)
         title = f"{tile.title} {tile.period}" if tile.period else tile.title
         grid.add_row(
-            text_of(title), text_of(tile.before or ""), text_of(tile.expected or ""), text_of(tile.value, style="bold"),
-            text_of(tile.change or "", style=TONES[tile.tone]), text_of(what, style="dim"),
+            _text(title), _text(tile.before or ""), _text(tile.expected or ""), _text(tile.value, style="bold"),
+            _text(tile.change or "", style=TONES[tile.tone]), _text(what, style="dim"),
         )  # fmt: skip
     console.print()
     console.print(grid)
-    console.print(text_of(say("tiles.note"), style="dim"))
+    console.print(_text(say("tiles.note"), style="dim"))
 
 
 def _contributions(console: Console, page: Page) -> None:
@@ -100,7 +97,7 @@ def _contributions(console: Console, page: Page) -> None:
     grid.add_column()
     for part in page.parts:
         style = "bold" if part.is_total else ""
-        grid.add_row(text_of(part.title), text_of(part.text, style=style), text_of(part.interval or "", style="dim"))
+        grid.add_row(_text(part.title), _text(part.text, style=style), _text(part.interval or "", style="dim"))
     console.print(Padding(grid, (0, 0, 0, 2)))
 
 
@@ -116,10 +113,10 @@ def _claims(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.claims"))
     for claim in page.claims:
         title = page.numbers.words.beside(claim.title, claim.mark) if claim.mark else claim.title
-        console.print(text_of(f"  {title}", style="bold"))
+        console.print(_text(f"  {title}", style="bold"))
         _lines(console, claim.lines, indent=4)
         for sentence in claim.doubt:
-            console.print(Padding(text_of(sentence, style="dim"), (0, 0, 0, 4)))
+            console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 4)))
 
 
 def _waiting(console: Console, page: Page) -> None:
@@ -127,7 +124,7 @@ def _waiting(console: Console, page: Page) -> None:
         return
     _title(console, page.numbers.words.say("section.waiting"))
     for sentence in page.waiting.told:
-        console.print(Padding(text_of(sentence), (0, 0, 0, 2)))
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
     _lines(console, page.waiting.lines, indent=2)
 
 
@@ -137,7 +134,7 @@ def _holdout(console: Console, page: Page) -> None:
             continue
         _title(console, page.numbers.words.say(title))
         for sentence in found.told:
-            console.print(Padding(text_of(sentence), (0, 0, 0, 2)))
+            console.print(Padding(_text(sentence), (0, 0, 0, 2)))
         _lines(console, found.lines, indent=2)
 
 
@@ -146,13 +143,13 @@ def _evidence(console: Console, page: Page) -> None:
     say = page.numbers.words.say
     if page.placebo is not None:
         _title(console, say("section.placebo"))
-        console.print(Padding(text_of(page.placebo.told), (0, 0, 0, 2)))
+        console.print(Padding(_text(page.placebo.told), (0, 0, 0, 2)))
     if page.sensitivity is not None:
         _breakdown(console, page, page.sensitivity.rows)
-        console.print(text_of(f"  {page.sensitivity.told}" if page.sensitivity.told else ""))
+        console.print(_text(f"  {page.sensitivity.told}" if page.sensitivity.told else ""))
     if page.control is not None:
         _title(console, say("section.control"))
-        console.print(Padding(text_of(page.control.told), (0, 0, 0, 2)))
+        console.print(Padding(_text(page.control.told), (0, 0, 0, 2)))
 
 
 def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
@@ -162,56 +159,58 @@ def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
     grid.add_column()
     for line in lines:
         style = "dim" if line.is_absent else "bold" if line.is_total else ""
-        beside = text_of(line.interval or line.note or "", style="dim")
-        grid.add_row(text_of(line.title), text_of(line.value, style=style), beside)
+        grid.add_row(_text(line.title), _text(line.value, style=style), _text(line.interval or line.note or "", style="dim"))
     console.print(Padding(grid, (0, 0, 0, indent)))
 
 
-def _breakdown(console: Console, page: Page, table: Table) -> None:
+def _breakdown(console: Console, page: Page, table: Table, n_rows: int = N_ROWS) -> None:
     """The biggest rows; a breakdown of one row says nothing and is left out."""
     if len(table.rows) < 2:
         return
     _title(console, table.title)
-    grid = grid_of(*table.columns)
-    for row in table.rows[:N_ROWS]:
-        grid.add_row(*(text_of(cell) for cell in row))
+    grid = _grid(*table.columns)
+    for row in table.rows[:n_rows]:
+        grid.add_row(*(_text(cell) for cell in row))
     console.print(grid)
-    n_more = len(table.rows) - N_ROWS
+    n_more = len(table.rows) - n_rows
     if n_more > 0:
-        console.print(text_of("  " + page.numbers.count("table.more", n_more), style="dim"))
+        console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
     if table.total:
-        console.print(text_of("  " + table.total, style="dim"))
+        console.print(_text("  " + table.total, style="dim"))
 
 
 def _trust(console: Console, page: Page) -> None:
     _title(console, page.trust)
     for found in page.findings[:N_FINDINGS]:
-        console.print(Padding(text_of(page.numbers.words.beside(found.text, found.points)), (0, 0, 0, 2)))
+        console.print(Padding(_text(page.numbers.words.beside(found.text, found.points)), (0, 0, 0, 2)))
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
-        console.print(text_of("  " + page.numbers.count("table.more", n_more), style="dim"))
+        console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
 
 
 def _method(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.method"))
     for sentence in (*page.method, page.verdict.rule):
-        console.print(Padding(text_of(sentence), (0, 0, 0, 2)))
-    console.print(text_of(" · ".join(f"{title}: {text}" for title, text in page.provenance), style="dim"))
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    console.print(_text(" · ".join(f"{title}: {text}" for title, text in page.provenance), style="dim"))
 
 
-def text_of(text: str, style: str = "") -> Text:
-    """A text that rich breaks where the language would: not inside a figure, anywhere in Chinese."""
+def _text(text: str, style: str = "") -> Text:
     return Text(_ENDS.sub(GAP, text.replace(NBSP, GLUE)), style=style)
 
 
 def _title(console: Console, text: str) -> None:
     console.print()
-    console.print(text_of(text, style="bold underline"))
+    console.print(_text(text, style="bold underline"))
 
 
-def grid_of(*columns: str) -> Grid:
-    """A table with these headings, figures to the right."""
+def _grid(*columns: str) -> Grid:
     grid = Grid(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for n, column in enumerate(columns):
-        grid.add_column(text_of(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
+        grid.add_column(_text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
     return grid
+
+
+# For the other pages that are printed in a terminal.
+glued = _text
+gridded = _grid
