@@ -57,9 +57,9 @@ class ModuleMoney:
 
 @dataclass(frozen=True, slots=True)
 class PoolEffect:
-    """What a module did to a metric of its pool in one zone, in the weeks of its step."""
+    """What the modules of a step did together to a metric of their pools, in one zone and its weeks."""
 
-    module: str
+    modules: tuple[str, ...]
     metric: str
     unit: str
     better: str
@@ -254,12 +254,12 @@ def _pool_effects(account: Account, programme: Programme, cells: Mapping[frozens
     found = {}
     for step in account.steps:
         effects = []
-        for module in step.modules if step.effect is not None else ():
-            for name in programme.pool.get(module) or DEFAULT_POOL:
-                one = cells[step.zone].get(name)
-                effect = None if one is None else _effect(one, step, skipped, periods.weeks)
-                if one is not None and effect is not None:
-                    effects.append(PoolEffect(module, name, one.query.unit, one.query.better, effect))
+        pools = (programme.pool.get(module) or DEFAULT_POOL for module in step.modules if step.effect is not None)
+        for name in dict.fromkeys(name for pool in pools for name in pool):
+            one = cells[step.zone].get(name)
+            effect = None if one is None else _effect(one, step, skipped, periods.weeks)
+            if one is not None and effect is not None:
+                effects.append(PoolEffect(step.modules, name, one.query.unit, one.query.better, effect))
         found[step.zone, step.modules] = tuple(effects)
     return found
 

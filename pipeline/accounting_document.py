@@ -99,9 +99,9 @@ def _joint(measured: ProgrammeMeasurement, names: tuple[str, ...]) -> Json:
 
 
 def _weeks_apart(measured: ProgrammeMeasurement, names: Sequence[str]) -> int:
-    """Weeks between two starts that would have been enough: those that count, and the week of the start itself."""
+    """Weeks between two starts that would be enough on most of their shared leads: those that count, and that of the start."""
     paces = [float(zone.funnel.visited.mean()) for zone in measured.zones if set(names) <= zone.modules]
-    pace = min(paces, default=0.0)
+    pace = max(paces, default=0.0)
     return max(MIN_WEEKS, ceil(MIN_VISITS / pace) if pace else MIN_WEEKS) + 1
 
 
@@ -117,7 +117,7 @@ def _step(measured: ProgrammeMeasurement, step: Step) -> Json:
         "relative": revenue.relative and asdict(revenue.relative) if revenue is not None else None,
         "amounts": [{"modules": list(names), **asdict(interval_of(draws))} for names, draws in step.amounts.items()],
         "pool": [
-            {"module": one.module, "metric": one.metric, "unit": one.unit, "better": one.better,
+            {"modules": list(one.modules), "metric": one.metric, "unit": one.unit, "better": one.better,
              "observed": one.effect.observed, "expected": one.effect.counterfactual,
              "estimate": one.effect.estimate, "low": one.effect.low, "high": one.effect.high}
             for one in measured.pool[step.zone, step.modules]

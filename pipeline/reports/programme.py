@@ -264,7 +264,8 @@ def _pool(numbers: Numbers, document: Mapping[str, Json], titles: Mapping[str, s
     """The metrics each module is judged by."""
     listed = numbers.words.listed
     rows = [
-        (titles[one["module"]], metric_title(numbers, document, one["metric"]), listed(titles[name] for name in step["zone"]),
+        (listed(titles[name] for name in one["modules"]), metric_title(numbers, document, one["metric"]),
+         listed(titles[name] for name in step["zone"]),
          numbers.value(one["unit"], one["expected"]), numbers.value(one["unit"], one["observed"]),
          numbers.words.beside(numbers.change(one["unit"], one["estimate"]), numbers.change_interval(one["unit"], one)))
         for step in document["steps"] for one in step["pool"]

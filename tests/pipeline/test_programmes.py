@@ -75,9 +75,9 @@ def test_every_pair_has_its_rule(found):
 
 
 def test_a_module_is_judged_by_its_pool(found):
-    metrics = {(one["module"], one["metric"]) for step in found["steps"] for one in step["pool"]}
-    assert {metric for module, metric in metrics if module == "crm"} == {"no_show_rate", "time_to_booking"}
-    assert {metric for module, metric in metrics if module == "assistant"} == {"booking_conversion", "show_rate", "average_check"}
+    metrics = {(*one["modules"], one["metric"]) for step in found["steps"] for one in step["pool"]}
+    assert {one[1] for one in metrics if one[0] == "crm"} == {"no_show_rate", "time_to_booking"}
+    assert {one[1] for one in metrics if one[0] == "assistant"} == {"booking_conversion", "show_rate", "average_check"}
 
 
 def test_both_databases_agree_to_the_byte(warehouse, found):
@@ -114,6 +114,7 @@ def test_same_leads_same_day_are_shown_once(stored):
     assert {one["state"] for one in found["modules"]} == {"joint"}
     assert all(one["roi"] is None for one in found["modules"])
     assert found["joint"][0]["roi"] == found["money"]["roi"]
+    assert {tuple(one["modules"]) for one in found["steps"][0]["pool"]} == {("assistant", "two")}  # nobody's alone
     assert found["pairs"] == [{"modules": ["assistant", "two"], "code": "joint", "n_weeks_apart": 5}]
 
 
