@@ -29,6 +29,7 @@ from pipeline.claims import (
     reach_verdict,
 )
 from pipeline.controls import Candidate, Control
+from pipeline.efficiency import Pool, observe_pool
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.hurdles import Hurdle
@@ -39,6 +40,7 @@ from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
+from pipeline.observed import sides_of
 from pipeline.panel import Panel, measure_panel
 from pipeline.periods import (
     HORIZONS,
@@ -59,6 +61,7 @@ from pipeline.queries import load
 from pipeline.recording import Guard
 from pipeline.sensitivity import Variation
 from pipeline.settings import Settings
+from pipeline.support import Support, observe_support
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
@@ -118,6 +121,8 @@ class Measurement:
     sources: tuple[SourceCoverage, ...]
     n_leads: int
     config_hash: str
+    support: Support | None = None
+    efficiency: Pool | None = None
 
     @property
     def headline(self) -> Claim | None:
@@ -175,6 +180,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
         more = outlook(ground, claims, parts, again, bool(found.candidates))
     verdict = reach_verdict(launch, rung, claims, score, found.guards)
+    support, efficiency = (None, None) if is_brief else _beside(reading, launch, periods, known_on, as_of)
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
@@ -189,7 +195,20 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         findings=findings, trust_score=score, stages=stages,
         hurdles=tuple(hurdle for hurdle in settings.hurdles if hurdle.currency == business.currency),
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
+        support=support, efficiency=efficiency,
     )  # fmt: skip
+
+
+def _beside(
+    reading: "Reading", launch: Launch, periods: Periods, known_on: date, as_of: AsOf
+) -> tuple[Support | None, Pool | None]:
+    """What stands beside the money: support and the efficiency pool."""
+    sides, seen_until = sides_of(periods), as_of.seen_until
+    days = periods.horizon_days
+    support = observe_support(reading, launch, sides, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    replies = support.metrics["first_reply"] if support else None
+    pool = observe_pool(reading, launch, sides, replies, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    return support, pool
 
 
 def _other_horizon(

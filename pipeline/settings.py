@@ -124,7 +124,7 @@ class Settings:
             {"timezone": self.business.timezone, "currency": self.business.currency, "closures": self.business.closures},
             [asdict(rule) for rule in self.channels],
             sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
-            asdict(launch),
+            launch.facts(),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
 
@@ -174,6 +174,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             "PAYBACK_HASH_KEY is missing or shorter than 16 characters",
             hint="put PAYBACK_HASH_KEY=<long random text> into the .env beside the config folder; `payback init` makes one",
         )
+    _check_crms(outline.sources, main)
     home = folder.resolve().parent
     return Settings(
         folder=folder,
@@ -195,6 +196,15 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         deliveries=outline.deliveries,
         dashboard=outline.dashboard,
     )
+
+
+def _check_crms(sources: Mapping[str, Mapping[str, Any]], file: Path) -> None:
+    """A source of support requests names the source whose leads they point to."""
+    for name, table in sources.items():
+        crm = table.get("crm")
+        if isinstance(crm, str) and crm not in sources:
+            place = Place(file, f"sources.{name}").of("crm")
+            raise ConfigError(f"{place}: no source {crm!r}{nearest(crm, sorted(sources))}", hint=f"known: {', '.join(sorted(sources))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class LineSums:
         found = []
         if not self._reader.adds_up:
             if self._n_differing:
-                detail = {"file": file, **self._differing}
+                detail: dict[str, str | int | float] = {"file": file, **self._differing}
                 found.append(Finding("requests_repeated", "warning", stream, self._n_differing, detail))
         elif self._n_summed:
             severity = "info" if self._reader.columns.has_products else "warning"
