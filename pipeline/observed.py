@@ -140,6 +140,8 @@ def _effect(cells: metrics.Cells, sides: Sides) -> Effect | None:
         return None
     if cells.columns == metrics.RATE:
         return rate_effect(WeeklyRate(data["numerator"], data["denominator"]), sides.split())
+    if not data["total_sq"].any():  # nothing but zeros says nothing of how zeros vary
+        return None
     return check_effect(WeeklyCheck(data["n"], data["total"], data["total_sq"]), sides.split())
 
 
