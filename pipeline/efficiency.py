@@ -60,11 +60,13 @@ class Pool:
 
 
 def observe_pool(
-    reading: "Reading", launch: Launch, sides: Sides, replies: Observed | None, *, horizon_days: int, known_on: date, seen_until: datetime
-) -> Pool | None:
+    reading: "Reading", launch: Launch, sides: Sides, replies: Observed | None, *,
+    horizon_days: int, known_on: date, seen_until: datetime,
+) -> Pool | None:  # fmt: skip
     """The pool of a launch; None when none is configured. `replies`: what support knows of first replies.
 
-    Needs the temporary tables of `build_journeys`. Raises ConfigError (an owner or a baseline of an unknown figure), WarehouseError.
+    Needs the temporary tables of `build_journeys`. Raises ConfigError (an owner or a baseline of an unknown figure),
+    WarehouseError.
     """
     pool = launch.efficiency
     if pool is None:
@@ -91,7 +93,9 @@ def _followed(reading: "Reading", action: Action, sides: Sides) -> Observed:
     return observe(reading, "efficiency/action_hit", sides, {"days": action.days})
 
 
-def _figure(key: str, group: str, found: Observed, pool: Efficiency, action: str | None = None, days: int | None = None) -> PoolFigure:
+def _figure(
+    key: str, group: str, found: Observed, pool: Efficiency, action: str | None = None, days: int | None = None
+) -> PoolFigure:
     name = "median" if found.is_duration else "value"
     given = pool.baselines.get(key)
     baseline = found.pre.get(name) if given is None else given

@@ -31,7 +31,8 @@ ANY_PIPELINE = "*"
 _HEARD = """
     select source from (select distinct source from commits where seen_at <= :seen_until) as heard
     where not exists (select 1 from support_requests as r where r.source = heard.source and r.seen_at <= :seen_until)
-        or exists (select 1 from leads as l where l.source = heard.source) or exists (select 1 from deals as d where d.source = heard.source)
+        or exists (select 1 from leads as l where l.source = heard.source)
+        or exists (select 1 from deals as d where d.source = heard.source)
 """
 
 StageKey = tuple[str, str, str, str]  # source, entity, pipeline_id, stage_id

@@ -74,7 +74,8 @@ class SupportTerms:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A move into one of `stages` (a reminder was sent), and the milestone it is to bring about within `days`, the last included."""
+    """A move into one of `stages` (a reminder was sent), and the milestone it is to bring about within `days`, the last
+    included."""
 
     stages: tuple[str, ...]
     outcome: str = "visited"

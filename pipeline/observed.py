@@ -1,7 +1,7 @@
 """Figures of the pools beside money: one SQL file each, before and after the launch, with what changed and how sure that is.
 
-Rates and means are compared by the model of the effects (`llq`), which knows that figures drift; medians and slow tails by drawing
-weeks anew (`spread`), which does not: there the change is observed and nothing more.
+Rates and means are compared by the model of the effects (`llq`), which knows that figures drift; medians and slow tails by
+drawing weeks anew (`spread`), which does not: there the change is observed and nothing more.
 """
 
 from collections.abc import Mapping
@@ -152,7 +152,7 @@ def _durations(name: str, query: Query, rows: "pa.Table", sides: Sides) -> Obser
     found = Durations(day[order], values[order], rows.column("n").to_numpy().astype(np.float64)[order])
     before, after = found.side(sides.pre), found.side(sides.post)
     pre, post = (
-        {**{level: _ended(side.quantile(share)) for level, share in spread.LEVELS.items()}, "n": side.count, "n_open": side.n_open}
+        {level: _ended(side.quantile(share)) for level, share in spread.LEVELS.items()} | {"n": side.count, "n_open": side.n_open}
         for side in (before, after)
     )
     changed = {level: spread.change(before, after, share) for level, share in spread.LEVELS.items()}

@@ -97,8 +97,8 @@ def read(path: Path, name: str) -> Query:
             raise ValueError(f"sql/{name}.{dialect}.sql takes other parameters than sql/{name}.sql")
     header = _header(body)
     return Query(
-        name, body, header["title"], header["unit"], header["better"], header["definition"], parameters=found, overrides=overrides,
-        owner=header["owner"],
+        name, body, header["title"], header["unit"], header["better"], header["definition"], parameters=found,
+        overrides=overrides, owner=header["owner"],
     )  # fmt: skip
 
 

@@ -204,7 +204,8 @@ def _check_crms(sources: Mapping[str, Mapping[str, Any]], file: Path) -> None:
         crm = table.get("crm")
         if isinstance(crm, str) and crm not in sources:
             place = Place(file, f"sources.{name}").of("crm")
-            raise ConfigError(f"{place}: no source {crm!r}{nearest(crm, sorted(sources))}", hint=f"known: {', '.join(sorted(sources))}")
+            known = sorted(sources)
+            raise ConfigError(f"{place}: no source {crm!r}{nearest(crm, known)}", hint=f"known: {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,8 @@ def support_money(retained: Retained, automation: Automation, cost_lines: tuple[
     net = Interval(*(getattr(benefit, end) - cost for end in ends))
     if not cost:
         return SupportMoney(benefit, cost, net, None, tuple(left_out), "cost_zero")
-    return SupportMoney(benefit, cost, net, Interval(*(roi(getattr(benefit, end), cost) or 0.0 for end in ends)), tuple(left_out), None)
+    earned = Interval(*(roi(getattr(benefit, end), cost) or 0.0 for end in ends))
+    return SupportMoney(benefit, cost, net, earned, tuple(left_out), None)
 
 
 def _sources(rows: list[dict[str, object]]) -> tuple[RequestSource, ...]:
@@ -207,10 +208,11 @@ def _sources(rows: list[dict[str, object]]) -> tuple[RequestSource, ...]:
         found.setdefault(str(row["source"]), []).append(row)
     return tuple(
         RequestSource(
-            source, sum(int(str(row["n"])) for row in of), min(_day(row["first_on"]) for row in of), max(_day(row["last_on"]) for row in of)
+            source, sum(int(str(row["n"])) for row in of),
+            min(_day(row["first_on"]) for row in of), max(_day(row["last_on"]) for row in of),
         )
         for source, of in sorted(found.items())
-    )
+    )  # fmt: skip
 
 
 def _day(at: object) -> date:

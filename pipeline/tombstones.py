@@ -2,7 +2,8 @@
 
 A person is a keyed hash. To it belong the contacts, leads and deals that carry the hash in any version, the contact such a row
 names (unless that contact, or another row that names it, carries the hash of somebody else), the deals of its leads and the lead
-of its deals, the stage changes of all of them, and the support requests that carry the hash or name one of them. What is taken out leaves a tombstone: its key and the hash, nothing else.
+of its deals, the stage changes of all of them, and the requests to support that carry the hash or name one of them. What is
+taken out leaves a tombstone: its key and the hash, nothing else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -187,7 +188,7 @@ def buried(connection: Connection, source: str) -> dict[Key, bool]:
 
 
 def buried_elsewhere(connection: Connection, source: str) -> set[tuple[str, str, str]]:
-    """Source, table and key of the erased leads, deals and contacts of other sources: support requests of this one may name them."""
+    """Source, table and key of the erased leads, deals and contacts of other sources: requests to support may name them."""
     rows = connection.execute(
         text(
             "SELECT DISTINCT source, table_name, record_key FROM tombstones "

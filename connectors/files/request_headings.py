@@ -11,8 +11,8 @@ REQUEST_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
     "created": (
         "дата создания", "дата и время создания", "создано", "создан", "дата обращения", "дата поступления", "поступило",
-        "открыт", "открыто", "дата открытия", "начало диалога", "начало чата", "created", "created at", "created on", "creation date",
-        "date created", "opened", "opened at", "started at", "request time",
+        "открыт", "открыто", "дата открытия", "начало диалога", "начало чата", "created", "created at", "created on",
+        "creation date", "date created", "opened", "opened at", "started at", "request time",
     ),
     "modified": (
         "дата изменения", "изменено", "изменен", "обновлено", "обновлен", "дата обновления", "modified", "modified at", "updated",

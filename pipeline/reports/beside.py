@@ -121,7 +121,8 @@ def support_lines(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Line]
         note = numbers.count("support.note.retained", found["return_days"])
         yield Line(title, amount, numbers.money_interval(retained[name]), note)
     yield _automation(numbers, automation)
-    for name, key in (("benefit", "money.benefit"), ("cost", "support.line.cost"), ("net", "money.net"), ("roi", "support.line.roi")):
+    results = {"benefit": "money.benefit", "cost": "support.line.cost", "net": "money.net", "roi": "support.line.roi"}
+    for name, key in results.items():
         yield _result(numbers, name, say(key), money)
 
 
@@ -131,7 +132,8 @@ def _automation(numbers: Numbers, found: Mapping[str, Json]) -> Line:
     if found["hours"] is None:
         return Line(title, say("not_counted"), note=say(f"support.missing.{found['missing']}"), is_absent=True)
     hours = say("unit.hours", n=numbers.decimal(found["hours"]))
-    note = numbers.count("support.note.automation" if found["has_baseline"] else "support.note.no_baseline", found["n_beyond"], hours=hours)
+    key = "support.note.automation" if found["has_baseline"] else "support.note.no_baseline"
+    note = numbers.count(key, found["n_beyond"], hours=hours)
     if found["saving"] is None:
         return Line(title, hours, note=say(f"support.missing.{found['missing']}"))
     if not found["is_cash"]:
@@ -147,7 +149,8 @@ def _result(numbers: Numbers, name: str, title: str, money: Mapping[str, Json]) 
     if name == "cost":
         return Line(title, numbers.money(amount), is_total=True)
     if name == "roi":
-        text, ends = numbers.ratio(amount["estimate"]), numbers.interval(numbers.ratio(amount["low"]), numbers.ratio(amount["high"]))
+        text = numbers.ratio(amount["estimate"])
+        ends = numbers.interval(numbers.ratio(amount["low"]), numbers.ratio(amount["high"]))
     else:
         text, ends = numbers.money(amount["estimate"], is_signed=True), numbers.money_interval(amount)
     return Line(title, text, ends if amount["low"] < amount["high"] else None, is_total=True)

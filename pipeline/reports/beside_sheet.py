@@ -29,7 +29,7 @@ def _sheet(book: Book, found: Beside, document: Mapping[str, Json]) -> None:
     for line in found.lines:
         sheet.text(0, line.title, "name")
         sheet.text(1, line.value, "total" if line.is_total else "label")
-        sheet.text(2, book.numbers.words.say("format.semicolon").join(part for part in (line.interval, line.note) if part), "aside")
+        sheet.text(2, say("format.semicolon").join(part for part in (line.interval, line.note) if part), "aside")
         sheet.row += 1
     sheet.row += 1
     names = ("metric", "unit", "baseline", "before", "after", "change")

@@ -19,7 +19,9 @@ from pipeline.reports.words import plain
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
-LEAVE_OUT = ("hurdle", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution")
+LEAVE_OUT = (
+    "hurdle", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution",
+)  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
 _TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
@@ -102,6 +104,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("launch", _launch(numbers, document, longest))
     if document["trust"]["score"] < TRUST_THRESHOLD:
         yield _Line("caution", say("caution"))
+    yield _Line("window", _window(numbers, document))
     yield _Line("leads", _metric(numbers, document, "leads"))
     yield _Line("rates", " · ".join(filter(None, (_metric(numbers, document, name) for name in RATES))))
     yield _Line("profit", _profit(numbers, document))
@@ -137,6 +140,15 @@ def _launch(numbers: Numbers, document: Mapping[str, Json], longest: int) -> str
     return numbers.count("message.launch", passed, launch=title, day=day)
 
 
+def _window(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """Which weeks the figures are of: they are not of the last week alone."""
+    post, pre = (document["periods"][side] for side in ("post", "pre"))
+    if not post["n_weeks"]:
+        return ""
+    spans = (numbers.span(date.fromisoformat(side["start"]), date.fromisoformat(side["end"])) for side in (post, pre))
+    return numbers.words.say("message.window", now=next(spans), before=next(spans))
+
+
 def _metric(numbers: Numbers, document: Mapping[str, Json], name: str) -> str:
     """A figure now and before, in a mean week or as a rate; empty when neither side has one."""
     metric = document["metrics"].get(name)
@@ -168,15 +180,14 @@ def _profit(numbers: Numbers, document: Mapping[str, Json]) -> str:
 def _cost(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """One-off and monthly costs; what nobody filled in is not counted, never nothing."""
     say, costs, money = numbers.words.say, document["launch"]["costs"], document["money"] or {}
-    one_off = money.get("one_off_cost", costs["one_off"])
-    monthly = money.get("monthly_cost", costs["monthly"])
-    if one_off is None and monthly is None:
-        return say("message.cost.none")
-    if monthly is None:
-        return say("message.cost.one_off", one_off=numbers.money(one_off))
-    if not one_off:
-        return say("message.cost.monthly", monthly=numbers.money(monthly))
-    return say("message.cost", one_off=numbers.money(one_off), monthly=numbers.money(monthly))
+    once, each = (money.get("one_off_cost", costs["one_off"]), money.get("monthly_cost", costs["monthly"]))
+    one_off = numbers.money(once or 0.0) if sentences.is_counted(document, "once") else None
+    monthly = numbers.money(each or 0.0) if sentences.is_counted(document, "monthly") else None
+    if one_off is not None and monthly is not None:
+        return say("message.cost", one_off=one_off, monthly=monthly)
+    if one_off is not None:
+        return say("message.cost.one_off", one_off=one_off)
+    return say("message.cost.none") if monthly is None else say("message.cost.monthly", monthly=monthly)
 
 
 def _roi(numbers: Numbers, document: Mapping[str, Json]) -> str:
@@ -193,9 +204,11 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> str:
     say, months = numbers.words.say, sentences.payback(numbers, document)
     if months is None:
         return say("message.no_payback", reason=sentences.missing(numbers, document, "payback_months"))
+    interval = sentences.payback_interval(numbers, document)
     if document["money"]["payback_months"]["low"] is None:
-        return say("message.payback.in_no_case", range=sentences.payback_interval(numbers, document))
-    return say("message.payback", months=months, range=sentences.payback_interval(numbers, document))
+        return say("message.payback.in_no_case", range=interval)
+    key = "message.payback" if sentences.is_payback_range(document) else "message.payback.in_words"
+    return say(key, months=months, range=interval)
 
 
 def _shortened(title: str, longest: int) -> str:

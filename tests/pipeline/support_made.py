@@ -8,9 +8,9 @@ from typing import Any
 from connectors.records import SupportRequest
 
 _REQUEST = SupportRequest(
-    request_id="1", created_at=datetime(2026, 1, 5, 10), created_on=datetime(2026, 1, 5).date(), modified_at=None, channel="telegram",
-    tags=None, priority=None, first_reply_at=None, closed_at=None, closed_by=None, csat=None, csat_max=None, nps=None, crm=None,
-    lead_id=None, deal_id=None, contact_id=None, customer_hash=None,
+    request_id="1", created_at=datetime(2026, 1, 5, 10), created_on=datetime(2026, 1, 5).date(), modified_at=None,
+    channel="telegram", tags=None, priority=None, first_reply_at=None, closed_at=None, closed_by=None, csat=None, csat_max=None, nps=None,
+    crm=None, lead_id=None, deal_id=None, contact_id=None, customer_hash=None,
 )  # fmt: skip
 
 

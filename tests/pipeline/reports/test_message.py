@@ -2,6 +2,7 @@
 
 import copy
 import re
+from datetime import date
 
 import pytest
 from lxml import html as parser
@@ -85,6 +86,42 @@ def test_the_owner_reads_profit_or_why_there_is_none(documents):
     assert "Окупаемость: не окупается во всём диапазоне" in said["harming"]
     assert "первой недели ещё не прошло" in said["just started"]
     assert "Данным пока нельзя верить" in said["no channel"]
+
+
+@pytest.mark.parametrize(
+    ("low", "middle", "high", "told"),
+    [
+        (1.25, 1.75, 5.25, "Окупаемость: 1,8 мес., вероятно от 1,2 до 5,2 мес."),
+        (4.125, 9.75, None, "Окупаемость: 9,8 мес.; от 4,1 мес.; в худшем случае не окупается"),
+        (4.125, None, None, "Окупаемость: не окупается за 5 лет; в лучшем случае — 4,1 мес."),
+        (None, None, None, "Окупаемость: не окупается во всём диапазоне"),
+        (0.0, 0.0, None, "Окупаемость: сразу; в худшем случае не окупается"),
+        (0.0, 0.0, 0.0, "Окупаемость: сразу; разовых расходов нет"),
+    ],
+)
+def test_payback_that_may_never_come_is_a_sentence(paying, low, middle, high, told):
+    document = copy.deepcopy(paying)
+    document["money"]["payback_months"] = {"estimate": middle, "low": low, "high": high}
+    assert told in message_of(document, "ru").replace("\u00a0", " ").split("\n")
+
+
+def test_what_was_not_filled_in_is_not_nothing(documents):
+    document = copy.deepcopy(documents["free"])
+    document["money"]["payback_months"] = {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    assert "Расходы: 0 ₽ разово + 0 ₽ в месяц" in message_of(document, "ru").replace("\u00a0", " ")
+    document["launch"]["costs"]["one_off"] = None
+    told = message_of(document, "ru").replace("\u00a0", " ")
+    assert "Расходы: 0 ₽ в месяц; разовые не учтены" in told
+    assert "Окупаемость: сразу; разовые расходы не учтены" in told
+    document["launch"]["costs"] |= {"one_off": 5000.0, "monthly": None}
+    document["money"]["one_off_cost"] = 5000.0
+    assert "Расходы: 5 000 ₽ разово; ежемесячные не учтены" in message_of(document, "ru").replace("\u00a0", " ")
+
+
+def test_the_weeks_that_the_figures_are_of_are_named(paying):
+    numbers, periods = numbers_of("ru", "RUB"), paying["periods"]
+    spans = [numbers.span(*map(date.fromisoformat, (periods[side]["start"], periods[side]["end"]))) for side in ("post", "pre")]
+    assert f"Ниже средние за {spans[0]} и за {spans[1]} (было)" in message_of(paying, "ru")
 
 
 def test_an_emoji_counts_twice():

@@ -231,7 +231,7 @@ def test_an_open_end_of_a_payback_is_never(paying):
     document["money"]["payback_months"] = {"estimate": 9.7, "low": 2.0, "high": None}
     tile = {tile.name: tile for tile in page_of(document, "en").tiles}["payback"]
     assert tile.value.replace("\u00a0", " ") == "9.7 months"
-    assert tile.interval.replace("\u00a0", " ") == "2.0 months to does not pay back in 5 years"
+    assert tile.interval.replace("\u00a0", " ") == "from 2.0 months; at worst it does not pay back in 5 years"
 
 
 def test_sixty_channels_fold_and_none_is_lost(documents, rendered):
