@@ -210,7 +210,7 @@ def _beside(
     sides, seen_until = sides_of(periods), as_of.seen_until
     days = periods.horizon_days
     support = observe_support(reading, launch, sides, horizon_days=days, known_on=known_on, seen_until=seen_until)
-    replies = support.metrics["first_reply"] if support else None
+    replies = support.metrics.get("first_reply") if support else None
     pool = observe_pool(reading, launch, sides, replies, horizon_days=days, known_on=known_on, seen_until=seen_until)
     return support, pool
 

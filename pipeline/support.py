@@ -127,7 +127,8 @@ def observe_support(
     return Support(
         sources=sources, n_requests=sum(source.n for source in sources),
         n_unpromised=sum(int(row["n"]) for row in rows if row["priority"] not in promised) if terms.sla_minutes else 0,
-        sides=counted, return_sides=returns, return_days=return_days, metrics=found, retained=retained, automation=automation,
+        sides=counted, return_sides=returns, return_days=return_days,
+        metrics={name: one for name, one in found.items() if not one.is_empty}, retained=retained, automation=automation,
         money=support_money(retained, automation, support_cost(terms, counted.post_days, found["requests"].post["n"])),
     )  # fmt: skip
 
