@@ -34,7 +34,8 @@ FIRST = date(2025, 1, 6)
 LAUNCH = date(2025, 3, 31)
 N_WEEKS = 24
 _LEADS = ("ID", "Дата создания", "Стадия", "Дата изменения стадии", "Сумма", "Мобильный телефон", "Источник")
-_REQUESTS = ("Номер обращения", "Дата создания", "Канал", "Приоритет", "Первый ответ", "Закрыто", "Кем закрыто", "Оценка", "NPS", "Телефон")
+_REQUESTS = ("Номер обращения", "Дата создания", "Канал", "Приоритет", "Первый ответ", "Закрыто", "Кем закрыто", "Оценка", "NPS",
+             "Телефон")  # fmt: skip
 CONFIG = """
 [business]
 name = "Лавка"
@@ -111,8 +112,8 @@ def _leads() -> Iterator[tuple[object, ...]]:
             moved = _text(at + timedelta(hours=2)) if is_paid else ""
             yield f"{week}-{person}", _text(at), stage, moved, "1000,00" if is_paid else "", phone(week, person), "сайт"
         for person in range(_n_returning(week)):
-            at = _at(week, 2, 12, person)
-            yield f"{week}-again-{person}", _text(at), "Оплачено", _text(at + timedelta(hours=1)), "1000,00", phone(week - 2, person), "сайт"
+            at, number = _at(week, 2, 12, person), phone(week - 2, person)
+            yield f"{week}-again-{person}", _text(at), "Оплачено", _text(at + timedelta(hours=1)), "1000,00", number, "сайт"
 
 
 def _n_returning(week: int) -> int:
