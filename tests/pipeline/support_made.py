@@ -130,8 +130,8 @@ def _requests() -> Iterator[tuple[object, ...]]:
             at = _at(week, 0 if n < 6 else 3, 10, n)
             closer = "Бот" if is_after and n < 4 else "Оператор"
             score, nps = {0: ("5", "10"), 1: ("3", "6")}.get(n, ("", ""))
-            yield (f"{week}-{n}", _text(at), "Telegram", "", _text(at + timedelta(minutes=wait)), _text(at + timedelta(hours=1)), closer,
-                   score, nps, number)  # fmt: skip
+            times = _text(at + timedelta(minutes=wait)), _text(at + timedelta(hours=1))
+            yield f"{week}-{n}", _text(at), "Telegram", "", *times, closer, score, nps, number
         at = _at(week, 4, 9)
         answered = _text(at + timedelta(minutes=30))
         yield f"{week}-7", _text(at), "Чат", "Высокий", answered, answered, "Оператор", "", "", ""
