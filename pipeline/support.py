@@ -117,7 +117,9 @@ def observe_support(
     reading.load("sla_map", _table({"priority": list(promised)}, {"minutes": list(promised.values())}))
     reading.create("support", queries.load("support_requests"), known)
     return_days = terms.return_days or horizon_days
-    reading.create("dialogues", queries.load("dialogues"), {**known, "return_hours": horizon_hours(return_days)})
+    first_s = (sides.span[0] - date(1970, 1, 1)).days * 86_400.0
+    stretches = {"first_s": first_s, "stretches_a_second": 1 / (return_days * 86_400)}
+    reading.create("dialogues", queries.load("dialogues"), {**known, **stretches, "return_hours": horizon_hours(return_days)})
     counted = sides.within(*_covered(sources, known_on))
     returns = counted.within(until=known_on - timedelta(days=return_days))
     found = {name: observe(reading, f"support/{name}", counted) for name in OF_REQUESTS}
@@ -138,11 +140,11 @@ def retained_revenue(revenue: Observed, returned: Observed, margin: float | None
     n = revenue.post.get("n") or 0.0
     seen = revenue.post.get("total") or 0.0
     change = revenue.changes.get("value")
-    missing = "no_post" if not n else "no_pre" if not revenue.pre.get("n") else "too_few_weeks" if change is None else None
-    if change is not None and min(side.get("numerator") or 0.0 for side in (returned.pre, returned.post)) < MIN_RETURNS:
+    missing = "no_post" if not n else "no_pre" if not revenue.pre.get("n") else None
+    if missing is None and min(side.get("numerator") or 0.0 for side in (returned.pre, returned.post)) < MIN_RETURNS:
         missing = "too_few_returns"
-    if change is None or missing:
-        return Retained(n, seen, None, None, missing)
+    if change is None or missing is not None:
+        return Retained(n, seen, None, None, missing or "too_few_weeks")
     incremental = change.scaled(n)
     if margin is None:
         return Retained(n, seen, incremental, None, "margin_missing")

@@ -1,8 +1,8 @@
 -- title: Dialogues
 -- unit: rows
--- definition: One row a dialogue: a request of a customer the CRM knows who had not written within return_hours before. Windows of
---   return_hours after dialogues never overlap, so a payment counts for one dialogue at most. had_bought: a payment before the dialogue;
---   n_bought, revenue: payments within return_hours after it began.
+-- definition: One row a dialogue: the first request of a customer the CRM knows in each stretch of as many days as a return may take,
+--   counted from first_s (seconds since 1970); stretches_a_second is one over their length. had_bought: a payment before the dialogue;
+--   n_bought, revenue: payments within return_hours after it began and before the customer's next dialogue, so each counts once.
 -- Reads the temporary tables support, journeys, parts and payments: with a scope only its customers and payments.
 with
 hashes as (
@@ -55,18 +55,24 @@ asked as (
     left join customers as journey
         on journey.source = linked.crm and journey.entity = linked.entity and journey.journey_id = linked.journey_id
 ),
-in_order as (
+in_stretches as (
     select
         asked.*,
-        max(asked_s) over (
-            partition by asked.kind, asked.person, asked.person_source
-            order by asked_s, source, request_id rows between unbounded preceding and 1 preceding
-        ) as previous_s
+        row_number() over (
+            partition by asked.kind, asked.person, asked.person_source, floor((asked_s - :first_s) * :stretches_a_second)
+            order by asked_s, source, request_id
+        ) as place
     from asked
     join known on known.kind = asked.kind and known.person = asked.person and known.person_source = asked.person_source
 ),
 openings as (
-    select * from in_order where previous_s is null or asked_s - previous_s > :return_hours * 3600.0
+    select
+        in_stretches.*,
+        min(asked_s) over (
+            partition by kind, person, person_source order by asked_s, source, request_id rows between 1 following and 1 following
+        ) as next_s
+    from in_stretches
+    where place = 1
 ),
 purchases as (
     select
@@ -80,11 +86,11 @@ purchases as (
 select
     openings.created_on, openings.channel, openings.source, openings.request_id,
     max(case when purchases.paid_s < openings.asked_s then 1 else 0 end) as had_bought,
-    count(case when purchases.paid_s - openings.asked_s between 0.0 and :return_hours * 3600.0 then 1 end) as n_bought,
-    coalesce(cast(sum(
-        case when purchases.paid_s - openings.asked_s between 0.0 and :return_hours * 3600.0 then purchases.amount end
-    ) as numeric(24, 2)), 0) as revenue
+    count(case when purchases.paid_s >= openings.asked_s then 1 end) as n_bought,
+    coalesce(cast(sum(case when purchases.paid_s >= openings.asked_s then purchases.amount end) as numeric(24, 2)), 0) as revenue
 from openings
 left join purchases
     on purchases.kind = openings.kind and purchases.person = openings.person and purchases.person_source = openings.person_source
+    and purchases.paid_s - openings.asked_s <= :return_hours * 3600.0
+    and (openings.next_s is null or purchases.paid_s < openings.next_s)
 group by openings.created_on, openings.channel, openings.source, openings.request_id

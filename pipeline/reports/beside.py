@@ -81,7 +81,8 @@ def figure_rows(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Row]:
         for name in names:
             pre, post = (figure[side][name] for side in ("pre", "post"))
             is_never = tuple(figure[side][name] is None and bool(figure[side].get("n_open")) for side in ("pre", "post"))
-            given = figure.get("baseline") or {"value": None}
+            given = figure.get("baseline") or {"value": None, "from": "config"}
+            baseline = pre if given["from"] == "pre" else given["value"] if name != "p90" else None
             yield Row(
                 key=key if len(names) == 1 else f"{key}.{name}",
                 title=title if len(names) == 1 else say(f"beside.{name}", metric=title),
@@ -92,7 +93,7 @@ def figure_rows(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Row]:
                 change=figure["changes"].get(name),
                 owner=numbers.words.english(plain(figure["owner"])) if figure.get("owner") else "",
                 group=say(f"efficiency.group.{figure['group']}") if figure.get("group") else "",
-                baseline=given["value"] if name != "p90" else None,
+                baseline=baseline,
             )  # fmt: skip
 
 
