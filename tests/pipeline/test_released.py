@@ -59,7 +59,8 @@ def test_every_row_is_still_there_and_syncs_go_on(upgraded: tuple[str, str]) -> 
     url, version = upgraded
     dumped = {re.search(r"insert into (\w+)", one)[1]: one.count("\n(") for one in statements(version)}  # type: ignore[index]  # None fails too
     assert {table: Warehouse(url).n_versions(table) for table in TABLES} == {table: dumped[table] for table in TABLES}
-    assert Warehouse(url).append([request(1, datetime(2026, 1, 5), reply=4)], "desk", "next") == 1  # what came later has its place
+    new = request(1, datetime(2026, 1, 5), reply=4)  # tables that came later are there too
+    assert Warehouse(url).append([new], "desk", "next") == 1
     sink = Warehouse(url).sink("portal", "next")
     state = sink.state(LEADS)
     assert state is not None

@@ -88,7 +88,7 @@ def test_superseded_versions_can_be_thrown_away(warehouse_url: str, monkeypatch:
         monkeypatch.setattr("pipeline.warehouse.utc_now", lambda n=n: AT + timedelta(days=n))
         warehouse.append([request(1, AT, reply=reply)], "desk", f"r{n}")
     assert warehouse.n_versions("support_requests") == 3
-    assert ("source", "request_id") == retention._KEYS["support_requests"]
+    assert retention._KEYS["support_requests"] == ("source", "request_id")
     with open_database(warehouse_url).writing() as connection:
         cut = AT + timedelta(days=1, hours=1)
         n = retention._throw_away(open_database(warehouse_url), connection, "support_requests", ("source", "request_id"), cut)
