@@ -119,7 +119,7 @@ def observed(query: Query, rows: "pa.Table", sides: Sides) -> Observed:
     effect = _effect(cells, sides)
     if effect is None:
         return found
-    return Observed(name, query, pre, post, {"value": effect.counterfactual}, {"value": effect.interval}, MODEL)
+    return Observed(name, query, pre, post, {"value": effect.counterfactual - _raised(query)}, {"value": effect.interval}, MODEL)
 
 
 def _figures(figure: metrics.Figure, n_weeks: int) -> Figures:
@@ -142,7 +142,14 @@ def _effect(cells: metrics.Cells, sides: Sides) -> Effect | None:
         return rate_effect(WeeklyRate(data["numerator"], data["denominator"]), sides.split())
     if not data["total_sq"].any():  # nothing but zeros says nothing of how zeros vary
         return None
-    return check_effect(WeeklyCheck(data["n"], data["total"], data["total_sq"]), sides.split())
+    n, by = data["n"], _raised(cells.query)
+    total, total_sq = data["total"] + by * n, data["total_sq"] + 2 * by * data["total"] + by**2 * n
+    return check_effect(WeeklyCheck(n, total, total_sq), sides.split())
+
+
+def _raised(query: Query) -> float:
+    """What is added to a mean before the model sees it: its scale is the level before, and that of an NPS may be zero."""
+    return 1.0 if query.unit == "nps_each" else 0.0
 
 
 def _durations(name: str, query: Query, rows: "pa.Table", sides: Sides) -> Observed:

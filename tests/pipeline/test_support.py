@@ -64,6 +64,7 @@ def test_a_shop_counted_by_hand(opened: Callable[..., Shop]) -> None:
     assert sums("dialogue_conversion") == {"pre": (2, 6), "post": (3, 6)}  # a second letter is no second dialogue
     assert sums("returned") == {"pre": (2, 5), "post": (3, 5)}
     assert (metrics["nps"]["pre"]["value"], metrics["nps"]["pre"]["n"]) == (0, 20)
+    assert metrics["nps"]["changes"]["value"]["estimate"] == pytest.approx(0, abs=0.02)
     reply = metrics["first_reply"]
     assert (reply["pre"]["median"], reply["post"]["median"]) == (10, 5)
     assert (reply["post"]["p90"], reply["post"]["n"], reply["post"]["n_open"]) == (None, 90, 10)  # one of nine waits for ever
