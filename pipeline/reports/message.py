@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from connectors.text import GLUE, cut
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
@@ -24,8 +25,11 @@ LEAVE_OUT = (
 )  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
-_TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
-_GLUE = "\u2060"  # takes no room and breaks no line
+# E1.RU, 74.ru, 1.2.3.4/a; also as typed with full-width signs. Numbers and dates keep their dots: those have up to three parts.
+_TIES = re.compile(
+    r"(?<!\w)[@＠﹫#＃﹟/／$＄﹩](?=\w)|(?<=\w)[@＠﹫](?=\w)|[:：](?=[/／]{2})|(?<=\S)[.․．](?=[^\W\d_])(?!toml\b)"
+    r"|(?<=[A-Za-z0-9])[。｡](?=[A-Za-z])|(?<=\d)\.(?=\d{1,3}\.\d{1,3}\.\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def report_week(document: Mapping[str, Json]) -> date:
 
 def untied(text: str) -> str:
     """The text with nothing in it that a messenger would make a link, a tag, a command or a call of everybody."""
-    return _TIES.sub(lambda found: found[0] + _GLUE, text)
+    return _TIES.sub(lambda found: found[0] + GLUE, text)
 
 
 def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iterator[_Line]:
@@ -212,4 +216,4 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> str:
 
 
 def _shortened(title: str, longest: int) -> str:
-    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"
+    return title if len(title) <= longest else cut(title, longest - 1) + "…"

@@ -70,8 +70,8 @@ sla_minutes = { "Высокий" = 60, "*" = 15 }
 """
 
 
-def write_shop(folder: Path, *, requests: bool = True, launches: str = LAUNCHES) -> Path:
-    """The shop's configuration and exports; the folder of the configuration."""
+def write_shop(folder: Path, *, requests: bool = True, launches: str = LAUNCHES, weeks: range = range(2, N_WEEKS)) -> Path:
+    """The shop's configuration and exports, with the requests of these weeks; the folder of the configuration."""
     config, exports = folder / "config", folder / "exports"
     config.mkdir(parents=True)
     exports.mkdir()
@@ -81,7 +81,7 @@ def write_shop(folder: Path, *, requests: bool = True, launches: str = LAUNCHES)
     (config / "launches.toml").write_text(launches, encoding="utf-8")
     _write(exports / "leads.csv", _LEADS, _leads())
     if requests:
-        _write(exports / "requests.csv", _REQUESTS, _requests())
+        _write(exports / "requests.csv", _REQUESTS, _requests(weeks))
     return config
 
 
@@ -120,9 +120,9 @@ def _n_returning(week: int) -> int:
     return 0 if week < 2 else 2 if _at(week, 0, 0).date() < LAUNCH else 3
 
 
-def _requests() -> Iterator[tuple[object, ...]]:
+def _requests(weeks: range) -> Iterator[tuple[object, ...]]:
     """Nine a week, eight of them answered and closed; after the launch the bot answers twice as fast and closes four."""
-    for week in range(2, N_WEEKS):
+    for week in weeks:
         is_after = _at(week, 0, 0).date() >= LAUNCH
         wait = 5 if is_after else 10
         writers = [phone(week - 2, person) for person in (0, 1, 2, 3, 4, 6)]

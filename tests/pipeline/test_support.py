@@ -162,6 +162,34 @@ def test_what_is_not_given_is_said_and_not_taken_as_zero(
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
+@pytest.mark.parametrize(
+    ("weeks", "missing", "has_baseline"), [(range(13, 24), "no_pre", False), (range(2, 12), "no_post", True)], ids=("post", "pre")
+)
+def test_requests_of_one_side_alone_are_observed_and_nothing_is_compared(
+    opened: Callable[..., Shop], engine: str, weeks: range, missing: str, has_baseline: bool
+) -> None:
+    found = opened(weeks=weeks).measured()["support"]
+    assert found["retained"]["missing"] == missing
+    assert found["automation"]["has_baseline"] == has_baseline
+    assert all(not metric["changes"] for metric in found["metrics"].values())
+    side = "pre" if missing == "no_pre" else "post"
+    assert found["weeks"][side]["n"] == 0
+    assert found["metrics"]["first_reply"][side] == {"median": None, "p90": None, "n": 0, "n_open": 0}
+    if missing == "no_pre":  # what could be counted is: all that the bot closed, in cash
+        assert found["automation"]["n_beyond"] == 4 * found["weeks"]["post"]["n"]
+        assert found["money"]["roi"]["low"] == found["money"]["roi"]["high"]
+    else:
+        assert found["money"]["roi"] is None
+
+
+@pytest.mark.parametrize("engine", ["duckdb"])
+def test_a_priority_without_a_promise_is_told_and_left_out(opened: Callable[..., Shop], engine: str) -> None:
+    found = opened(launches=LAUNCHES.replace(', "*" = 15', "")).measured()["support"]
+    assert found["n_unpromised"] == 22 * 8
+    assert found["metrics"]["sla_share"]["pre"]["denominator"] == N_WEEKS
+
+
+@pytest.mark.parametrize("engine", ["duckdb"])
 def test_terms_nobody_can_mean_are_refused(opened: Callable[..., Shop], engine: str) -> None:
     shop = opened()
     for wrong, told in (("monthly = -1", "not negative"), ("return_days = 0", "from 1 to 366"), ("minute = 5", "did you mean")):

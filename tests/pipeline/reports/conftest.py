@@ -1,7 +1,7 @@
 """Documents to report on: real measurements of a small salon, and every verdict of the ladder put into one of them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.periods import AsOf
 from pipeline.reports import render
 from pipeline.settings import ChannelRule
 from pipeline.warehouse import Warehouse
+from tests.browser import opened
 from tests.pipeline.reports import evidence_made, monday_made
 from tests.pipeline.salon_made import launch, salon, settings
 
@@ -41,6 +42,12 @@ RULES = {
     "zero_inside": ((-9_000.0, 21_000.0), 9_000.0, 95),
     "low_trust": ((20_000.0, 40_000.0), 9_000.0, 30),
 }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with opened() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The launches that are hard to tell of, on every screen: what they say, that nothing overlaps or leaves the page, the size."""
 
 import copy
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from lxml import html as parser
@@ -11,7 +9,7 @@ from pipeline.reports import render
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.page import page_of
 from pipeline.reports.words import LANGUAGES
-from tests.browser import opened, serious, sideways, watching
+from tests.browser import serious, sideways, watching
 from tests.pipeline.reports import monday_made
 from tests.pipeline.reports.test_reports import spaced, text_of
 
@@ -56,12 +54,6 @@ WRONG = """() => {
   }
   return found.slice(0, 8);
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with opened() as browser:
-        yield browser
 
 
 def letters(text):

