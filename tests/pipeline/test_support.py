@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from pipeline.cli import main
@@ -138,7 +140,14 @@ def test_every_report_tells_it_in_every_language(opened: Callable[..., Shop], en
             text = render(document, kind, language).decode()
             assert all(word in text for word in words)
             assert render(document, kind, language).decode() == text
-        assert render(document, "xlsx", language) == render(document, "xlsx", language)
+    assert render(document, "xlsx", "ru") == render(document, "xlsx", "ru")
+    book = openpyxl.load_workbook(BytesIO(render(document, "xlsx", "ru")))
+    cells = {row[0].value: [cell.value for cell in row] for row in book["Поддержка"].iter_rows() if row[0].value}
+    assert cells["Довольные клиенты (CSAT)"][3:5] == [0.5, 0.5]
+    assert cells["Время до первого ответа: медиана"][1:6] == ["минуты", None, 10, 5, -5]
+    pool = {row[0].value: [cell.value for cell in row] for row in book["Эффективность"].iter_rows() if row[0].value}
+    assert pool["Время до первого ответа: медиана"][2] == 15
+    assert pool["Время до первого ответа: медиана"][9] == "Анна"
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
