@@ -198,6 +198,16 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     )
 
 
+def load_business(folder: Path) -> Business:
+    """Only who the figures are for, where nothing else is needed; the defaults without a configuration. Raises ConfigError."""
+    main = folder / "payback.toml"
+    if not main.is_file():
+        return Business()
+    business = build(Business, read_toml(main).get("business", {}), Place(main, "business"), {})
+    _check_business(business, Place(main))
+    return business
+
+
 def _check_crms(sources: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     """A source of support requests names the source whose leads they point to."""
     for name, table in sources.items():

@@ -226,3 +226,7 @@ def _grid(*columns: str) -> Grid:
     for n, column in enumerate(columns):
         grid.add_column(_text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
     return grid
+
+
+# For the other pages that are printed in a terminal.
+glued = _text
