@@ -31,6 +31,7 @@ from pipeline.claims import (
 from pipeline.controls import Candidate, Control
 from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
+from pipeline.efficiency import Pool, observe_pool
 from pipeline.funnel import OwnFunnel
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.hurdles import Hurdle
@@ -41,6 +42,7 @@ from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
+from pipeline.observed import sides_of
 from pipeline.own_figures import StepCount, count_steps, observe_own
 from pipeline.panel import Panel, measure_panel
 from pipeline.periods import (
@@ -62,6 +64,7 @@ from pipeline.queries import load
 from pipeline.recording import Guard
 from pipeline.sensitivity import Variation
 from pipeline.settings import Settings
+from pipeline.support import Support, observe_support
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
@@ -125,6 +128,8 @@ class Measurement:
     own: OwnFunnel
     """The business's own funnel; its metrics stand among `metrics`, nothing of money looks at them."""
     steps: tuple[StepCount, ...]
+    support: Support | None = None
+    efficiency: Pool | None = None
 
     @property
     def headline(self) -> Claim | None:
@@ -189,6 +194,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
         more = outlook(ground, claims, parts, again, bool(found.candidates))
     verdict = reach_verdict(launch, rung, claims, score, found.guards)
+    support, efficiency = (None, None) if is_brief else _beside(reading, launch, periods, known_on, as_of)
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
@@ -205,7 +211,20 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
         own=settings.funnel,
         steps=count_steps(reading, settings.funnel, settings.stages, periods, horizon_hours(horizon.days)),
+        support=support, efficiency=efficiency,
     )  # fmt: skip
+
+
+def _beside(
+    reading: "Reading", launch: Launch, periods: Periods, known_on: date, as_of: AsOf
+) -> tuple[Support | None, Pool | None]:
+    """What stands beside the money: support and the efficiency pool."""
+    sides, seen_until = sides_of(periods), as_of.seen_until
+    days = periods.horizon_days
+    support = observe_support(reading, launch, sides, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    replies = support.metrics.get("first_reply") if support else None
+    pool = observe_pool(reading, launch, sides, replies, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    return support, pool
 
 
 def _other_horizon(

@@ -49,6 +49,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _money(console, page)
     _waiting(console, page)
     _holdout(console, page)
+    _beside(console, page)
     for table in page.breakdowns:
         _breakdown(console, page, table)
     _evidence(console, page)
@@ -136,6 +137,24 @@ def _holdout(console: Console, page: Page) -> None:
         for sentence in found.told:
             console.print(Padding(_text(sentence), (0, 0, 0, 2)))
         _lines(console, found.lines, indent=2)
+
+
+def _beside(console: Console, page: Page) -> None:
+    """Support and the efficiency pool; who answers for a figure stands in the other reports."""
+    for found in (page.support, page.efficiency):
+        if found is None:
+            continue
+        _title(console, found.title)
+        for sentence in found.told:
+            console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+        _lines(console, found.lines, indent=2)
+        shown = [0, *range(len(found.rows.columns) - 4, len(found.rows.columns))]
+        grid = _grid(*(found.rows.columns[n] for n in shown))
+        for row in found.rows.rows:
+            grid.add_row(*(_text(row[n]) for n in shown))
+        console.print(grid)
+        for note in found.notes:
+            console.print(Padding(_text(note, style="dim"), (0, 0, 0, 2)))
 
 
 def _evidence(console: Console, page: Page) -> None:
