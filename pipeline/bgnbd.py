@@ -1,9 +1,9 @@
 """BG/NBD and Gamma-Gamma by maximum likelihood: how often a customer with this past comes back, and what a visit is worth.
 
-BG/NBD: Fader, Hardie, Lee (2005), "Counting Your Customers the Easy Way", Marketing Science 24(2), equations 6, 9 and 10. A customer
-buys at a gamma(r, alpha) rate while alive and leaves after any purchase with a beta(a, b) chance. Gamma-Gamma: Fader, Hardie (2013),
-"The Gamma-Gamma Model of Monetary Value": checks of a customer vary around a mean that is itself gamma. Both are held to the published
-figures of the CDNOW customers in tests/pipeline/test_bgnbd.py. Times may have any unit.
+BG/NBD: Fader, Hardie, Lee (2005), "Counting Your Customers the Easy Way", Marketing Science 24(2), equations 6, 9 and 10. A
+customer buys at a gamma(r, alpha) rate while alive and leaves after any purchase with a beta(a, b) chance. Gamma-Gamma: Fader,
+Hardie (2013), "The Gamma-Gamma Model of Monetary Value": checks of a customer vary around a mean that is itself gamma. Both are
+held to the published figures of the CDNOW customers in tests/pipeline/test_bgnbd.py. Times may have any unit.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def fit_bgnbd(x: FloatArray, t_x: FloatArray, age: FloatArray, n: FloatArray | N
     if found is None:
         return None
     logs, covariance = found
-    return BgNbd(*(float(value) for value in np.exp(logs - np.array([0.0, np.log(scale), 0.0, 0.0]))), covariance)
+    r, alpha, a, b = (float(value) for value in np.exp(logs))
+    return BgNbd(r, alpha / scale, a, b, covariance)
 
 
 def expected_repeats(parameters: FloatArray, t: FloatArray) -> FloatArray:

@@ -181,12 +181,17 @@ def _by_age(history: History) -> tuple[FloatArray, FloatArray, FloatArray]:
     block = np.arange(history.n) % n_blocks
     ages = np.clip((history.known_day - history.first)[:, None] / MONTH - np.arange(n_ages), 0.0, 1.0)
     every = block[:, None] * n_ages + np.arange(n_ages)
-    exposure = np.bincount(every.ravel(), weights=ages.ravel(), minlength=n_blocks * n_ages).reshape(n_blocks, n_ages)
+    exposure = _sums(every.ravel(), ages.ravel(), n_blocks * n_ages)
     at = ((history.visit_day - history.first[history.customer]) / MONTH).astype(np.int64)
     cell = block[history.customer] * n_ages + at
-    visits = np.bincount(cell[history.is_visit], minlength=n_blocks * n_ages).reshape(n_blocks, n_ages).astype(np.float64)
-    money = np.bincount(block[history.customer], weights=history.visit_amount, minlength=n_blocks)
-    return exposure, visits, money
+    came = history.is_visit.astype(np.float64)
+    visits = _sums(cell, came, n_blocks * n_ages).reshape(n_blocks, n_ages)
+    money = _sums(block[history.customer], history.visit_amount, n_blocks)
+    return exposure.reshape(n_blocks, n_ages), visits, money
+
+
+def _sums(cell: IntArray, values: FloatArray, n: int) -> FloatArray:
+    return np.asarray(np.bincount(cell, weights=values, minlength=n), dtype=np.float64)
 
 
 def _decay(visits: FloatArray, exposure: FloatArray) -> FloatArray:

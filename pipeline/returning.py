@@ -1,8 +1,8 @@
 """What known and new customers will do next: two models of coming back, tried on the business's own past, the better one kept.
 
-The back-test goes back six months (three in a short history), fits on what was known then, and predicts the visits that followed of
-the customers known then; and again half that span earlier, and once more. The cohort curve is kept unless BG/NBD is clearly nearer.
-What the kept model missed by widens its own ranges; it never narrows them.
+The back-test goes back six months (three in a short history), fits on what was known then, and predicts the visits that followed
+of the customers known then; and again half that span earlier, and once more. The cohort curve is kept unless BG/NBD is clearly
+nearer. What the kept model missed by widens its own ranges; it never narrows them.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def fit(
     rng = np.random.default_rng(SEED)
     every = np.vstack([np.exp(parameters.logs), parameters.draws(N_CURVES, rng)])
     rates = np.diff(expected_repeats(every, ages), axis=1)
-    good = np.isfinite(rates).all(axis=1) & (rates >= 0).all(axis=1)
+    good = np.asarray((np.isfinite(rates) & (rates >= 0)).all(axis=1))
     if not good[0] or good.sum() < N_CURVES / 2:
         return None
     rates[~good] = rates[0]
