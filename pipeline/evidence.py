@@ -243,6 +243,7 @@ def _repeats(found: Repeats) -> Json:
         "reach_months": found.reach,
         "decay_a_month": found.decay,
         "shock": found.shock,
+        "season": found.season,
         "widening": found.widening,
         "check": interval(found.check),
         "value": [_worth(one) for one in found.value],

@@ -94,6 +94,7 @@ class Repeats:
     reach: int = 0
     decay: float | None = None
     shock: float | None = None
+    season: float | None = None
     widening: float | None = None
     check: Interval | None = None
     parameters: BgNbd | None = None
@@ -196,7 +197,7 @@ def _level(curve: Curve, widening: float, sums: FloatArray, months: int, rng: np
     """What each draw's repeat visits are multiplied by: shared shocks of months, and what the back-test asks to be added."""
     middle = max(float(np.median(sums)), 1e-12)
     ratio = np.maximum(sums / middle, 1e-6)[np.arange(n) % sums.size]
-    shock = curve.shock * np.sqrt(min(1.0, 3.0 / months)) * rng.standard_normal(n)
+    shock = curve.shock_over(months) * rng.standard_normal(n)
     return np.asarray(ratio ** (widening - 1) * np.exp(widening * shock), dtype=np.float64)
 
 
@@ -271,8 +272,9 @@ def _repeats(back: Returning, history: History) -> Repeats:
         known.append(Worth(months, interval_of(ahead.visits), interval_of(ahead.money)))
     return Repeats(
         None, *counts, model=curve.model, curve=np.vstack([curve.cumulative()[: shown + 1], ends]), watched=curve.watched,
-        reach=back.reach, decay=curve.decay, shock=curve.shock, widening=fitted.widening, check=interval_of(curve.check_draws),
-        parameters=fitted.bgnbd, value=tuple(_value(fitted, settled, within)), known=tuple(known), tried=back.tried,
+        reach=back.reach, decay=curve.decay, shock=curve.shock, season=fitted.clock.amplitude, widening=fitted.widening,
+        check=interval_of(curve.check_draws), parameters=fitted.bgnbd,
+        value=tuple(_value(fitted, settled, within)), known=tuple(known), tried=back.tried,
     )  # fmt: skip
 
 

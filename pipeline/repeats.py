@@ -26,6 +26,10 @@ MIN_AGES = 3
 MAX_BLOCKS = 1_000
 # A tail may halve within a month, and never grow.
 LEAST_DECAY = 0.5
+# Season and the like, before the history has shown any: the ladder's prior for less than a year.
+SHOCK = 0.10
+# Months in a row that share a shock: half a yearly wave.
+SHARED_MONTHS = 6.0
 # The history's first customers may be old ones whom nobody wrote down before: those first seen this early are left out.
 WARM_UP_DAYS = 91
 
@@ -122,6 +126,10 @@ class Curve:
     spread_money: float
     shock: float
 
+    def shock_over(self, months: float) -> float:
+        """Relative standard deviation of the visits of so many months in a row, beyond chance."""
+        return self.shock * float(np.sqrt(min(1.0, SHARED_MONTHS / max(months, 1e-9))))
+
     def cumulative(self, draws: bool = False) -> FloatArray:
         """Visits by the end of age 0, 1, ...: (months + 1,), or of each draw."""
         rates = self.draws if draws else self.visits
@@ -163,7 +171,7 @@ def expected_visits(cumulative: FloatArray, history: History, start: int, end: i
 
 
 def month_shock(history: History, cumulative: FloatArray, spread: float) -> float:
-    """Relative standard deviation of a calendar month's visits beyond chance, shrunk to 5 % at the weight of three months."""
+    """Relative standard deviation of a calendar month's visits beyond chance, shrunk to SHOCK at the weight of six months."""
     first = int(history.first.min())
     n = int((history.known_day - first) / MONTH)
     ends = [history.known_day - round(MONTH * k) for k in range(n + 1)]
@@ -171,7 +179,7 @@ def month_shock(history: History, cumulative: FloatArray, spread: float) -> floa
     seen = np.array([history.visits_between(start, end)[0] for start, end in pairs])
     hoped = np.array([expected_visits(cumulative, history, start, end) for start, end in pairs])
     beyond = float((((seen - hoped) ** 2 - spread * hoped).sum()) / max((hoped**2).sum(), 1.0))
-    return float(np.sqrt((max(beyond, 0.0) * n + 3 * 0.05**2) / (n + 3)))
+    return float(np.sqrt((max(beyond, 0.0) * n + 6 * SHOCK**2) / (n + 6)))
 
 
 def _by_age(history: History) -> tuple[FloatArray, FloatArray, FloatArray]:

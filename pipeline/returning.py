@@ -24,6 +24,7 @@ from pipeline.repeats import (
     expected_visits,
     month_shock,
 )
+from pipeline.seasons import Clock, clock_of
 from pipeline.weekly import FloatArray
 
 ModelName = Literal["cohort_curve", "bg_nbd"]
@@ -47,6 +48,7 @@ class Fitted:
     """A curve, with the parameters it came from where it is BG/NBD; `widening` of its ranges by what it missed before."""
 
     curve: Curve
+    clock: Clock
     bgnbd: BgNbd | None = None
     gamma_gamma: GammaGamma | None = None
     widening: float = 1.0
@@ -119,9 +121,11 @@ def fit(
     else by the mean.
     """
     length = int(history.months) + months + 2
+    clock = clock_of(history) if simple is None else simple.clock
+    history = clock.set(history)
     base = cohort_curve(history, length) if simple is None else simple.curve
     if base is None or model == "cohort_curve":
-        return None if base is None else Fitted(base)
+        return None if base is None else Fitted(base, clock)
     x, t_x, age, n = _summary(history)
     parameters = fit_bgnbd(x, t_x, age, n)
     if parameters is None:
@@ -143,20 +147,21 @@ def fit(
         base, model="bg_nbd", visits=rates[0], draws=rates[1:], check=base.check * factor, check_draws=base.check_draws * factor,
         decay=float(last[1] / last[0]) if last[0] > 0 else 1.0, shock=shock,
     )  # fmt: skip
-    return Fitted(curve, parameters, worth)
+    return Fitted(curve, clock, parameters, worth)
 
 
 def known_ahead(fitted: Fitted, history: History, months: float) -> Ahead:
     """Later visits of the history's customers in the next `months`, and their money."""
-    curve, end = fitted.curve, history.known_day + round(months * MONTH)
+    curve, over = fitted.curve, fitted.clock.months(history.known_day, months)
+    history = fitted.clock.set(history)
+    end = history.known_day + round(over * MONTH)
     rng = np.random.default_rng(SEED)
     if fitted.bgnbd is None:
         mean = expected_visits(curve.cumulative(draws=True), history, history.known_day, end)
     else:
-        estimate, sd = _bgnbd_total(fitted.bgnbd, history, months)
+        estimate, sd = _bgnbd_total(fitted.bgnbd, history, over)
         mean = estimate * np.exp(sd * rng.standard_normal(N_CURVES))
-    shock = curve.shock * np.sqrt(min(1.0, 3.0 / max(months, 1e-9)))
-    moved = np.tile(mean, TIMES) * np.exp(shock * rng.standard_normal(mean.size * TIMES))
+    moved = np.tile(mean, TIMES) * np.exp(curve.shock_over(months) * rng.standard_normal(mean.size * TIMES))
     money = moved * np.tile(curve.check_draws, TIMES)
     return Ahead(widened(chance(moved, curve.spread_visits, rng), fitted.widening),
                  widened(chance(money, curve.spread_money, rng), fitted.widening))  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.reports import sheets
 from pipeline.reports.cells import Book
+from pipeline.reports.forecast_sheet import forecast_sheet
 from pipeline.reports.page import page_of
 from pipeline.reports.roi_sheet import roi_sheet
 
@@ -19,6 +20,7 @@ def render_workbook(document: Mapping[str, Any], language: str) -> bytes:
     sheets.channels(book, document)
     sheets.costs(book, document)
     roi_sheet(book, document)
+    forecast_sheet(book, document, page)
     sheets.data(book, document)
     sheets.definitions(book, document, page)
     return book.to_bytes()
