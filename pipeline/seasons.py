@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.repeats import MONTH, History
 from pipeline.weekly import FloatArray
@@ -33,7 +34,7 @@ class Clock:
         """Of the wave, relative to the mean."""
         return float(np.hypot(self.cosine, self.sine))
 
-    def reading(self, day: FloatArray | float) -> FloatArray:
+    def reading(self, day: npt.ArrayLike) -> FloatArray:
         """The clock at the start of a day: the integral of the rate."""
         turn = 2 * np.pi / YEAR
         t = np.asarray(day, dtype=np.float64)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.reports.cells import Book, Sheet
+from pipeline.reports.cells import Book, Kind, Sheet
 from pipeline.reports.forecast import BANDS, line_title
 from pipeline.reports.page import Page
 
@@ -76,7 +76,10 @@ def _value(sheet: Sheet, repeats: Mapping[str, Json]) -> None:
     sheet.heads([say("sheet.months"), *(say(head) for title in titles for head in (title, low, high))])
     for one, known in zip(repeats["value"], repeats["known"], strict=True):
         sheet.number(0, one["months"], "whole")
-        for start, bounds, kind in ((1, one["visits"], "decimal"), (4, one["money"], "money"), (7, known["visits"], "whole")):
+        groups: list[tuple[int, Json, Kind]] = [
+            (1, one["visits"], "decimal"), (4, one["money"], "money"), (7, known["visits"], "whole"),
+        ]  # fmt: skip
+        for start, bounds, kind in groups:
             for n, end in enumerate(("estimate", "low", "high")):
                 sheet.number(start + n, bounds[end], kind)
         sheet.row += 1

@@ -67,7 +67,7 @@ def open_page(page, folder, width):
 )
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
     title, log = open_page(rendered(name, "html", language), tmp_path, 360)
-    n_charts = {"refused": 1, "old": 3}.get(name, 4)
+    n_charts = {"refused": 1, "old": 3}.get(name, 5)
     assert title == f"width=360 wide= charts={n_charts} cut=0 blank=0"
     assert "CONSOLE" not in log
 
