@@ -77,13 +77,13 @@ def test_a_sheet_of_paper_holds_the_page(rendered, name, language, tmp_path):
     """The print style as it is laid out on the 186 mm between the margins of A4."""
     page = rendered(name, "html", language).replace("@media print", "@media all")
     title, log = open_page(page, tmp_path, A4_WIDTH)
-    assert title == f"width={A4_WIDTH} wide= charts=4 cut=0 blank=0"
+    assert title == f"width={A4_WIDTH} wide= charts=5 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
 def test_a_desk_shows_the_wide_drawings(rendered, tmp_path):
     title, log = open_page(rendered("paying", "html", "ru"), tmp_path, 1280)
-    assert title == "width=1280 wide= charts=4 cut=0 blank=0"
+    assert title == "width=1280 wide= charts=5 cut=0 blank=0"
     assert "CONSOLE" not in log
 
 
