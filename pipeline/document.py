@@ -18,6 +18,7 @@ from pipeline import evidence, queries
 from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
+from pipeline.daily import Days
 from pipeline.journeys import UNKNOWN
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
@@ -47,6 +48,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "metrics": {name: _metric(measurement, name, result) for name, result in measurement.metrics.items()},
         "by": {dimension: _by(measurement, dimension) for dimension in ("channel", "branch", "owner")},
         "weekly": _weekly(measurement),
+        "daily": _daily(measurement.days),
         "funnel": _funnel(measurement),
         "rung": {
             "code": measurement.rung.code,
@@ -195,6 +197,14 @@ def _weekly(measurement: Measurement) -> Json:
         row = {"week": week, "side": "left_out" if week in left_out else side, "leads": leads[n], "visited": visits[n]}
         rows.append({**row, "expected": expected.get(week)})
     return rows
+
+
+def _daily(days: Days | None) -> Json:
+    """Columns of one value a day; counts as whole numbers, which is half as long."""
+    if days is None:
+        return None
+    columns = {name: (values if name == "revenue" else values.astype(int)).tolist() for name, values in days.columns.items()}
+    return {"start": days.start, "mature_until": days.mature_until, "columns": columns}
 
 
 def _expected_by_week(expected: Expected | None) -> dict[date, Json]:

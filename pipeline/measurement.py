@@ -30,6 +30,7 @@ from pipeline.claims import (
 )
 from pipeline.controls import Candidate, Control
 from pipeline.customers import read_history
+from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
 from pipeline.forecast import Forecast, forecast
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
@@ -97,6 +98,7 @@ class Measurement:
     periods: Periods
     horizon: Horizon
     metrics: Mapping[str, MetricResult]
+    days: Days | None
     rung: Rung
     claims: Mapping[ClaimName, Claim]
     expected: Expected | None
@@ -133,7 +135,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     """Measure a launch as of a time.
 
     `known_on`: count outcomes as if no later day were known, though corrections made since then are. `is_brief` leaves out
-    what no figure needs: how long until more is known, other choices, owners' panel, forecast, hold-out.
+    what no figure needs: days, how long until more is known, other choices, owners' panel, forecast, hold-out.
     Raises NothingToMeasure (a launch in the future, no leads, no pre period), ConfigError (a negative cost), WarehouseError.
     """
     business = settings.business
@@ -149,12 +151,14 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     ends = [(source.last_on, source.heard_on) for source in sources if source.last_on]
     known_on = min(known_until(as_of.on, launch.started_on, ends), known_on or date.max)
     horizon = _horizon(reading, launch, settings, as_of, known_on)
-    n_leads, days = _leads(reading, as_of)
-    gap = last_gap(days, launch.started_on, business.closures)
-    first_on = gap.first_on if gap else min(days, default=None)
+    n_leads, lead_days = _leads(reading, as_of)
+    gap = last_gap(lead_days, launch.started_on, business.closures)
+    first_on = gap.first_on if gap else min(lead_days, default=None)
     periods = split_periods(launch.started_on, first_on, known_on, horizon.days, launch.washout_days, business.closures)
     weeks = _weeks(periods)
     measured = _observe_all(reading, periods, horizon, launch.margin)
+    weekly = {name: result.cells for name, result in measured.items()}
+    days = None if is_brief else observe_days(reading, weekly, periods, known_on, as_of.on)
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
     findings = (*run_checks(reading, window), *_told(gap, sources, as_of, settings), *_erased(reading, window, launch, settings))
     score = trust_score(findings)
@@ -181,7 +185,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
-        metrics=measured, rung=rung, claims=claims,
+        metrics=measured, days=days, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods, found.pasts.get("visit_rate")),
         verdict=verdict, guards=found.guards, control=found.control, candidates=found.candidates,
         pasts=found.pasts, placebo=found.placebo,

@@ -68,6 +68,12 @@ class Cells:
         week, inside = self._week(weeks)
         return {column: _sums(week[inside], self.values[column][inside], len(weeks)) for column in self.columns}
 
+    def daily(self, start: date, n_days: int) -> dict[str, FloatArray]:
+        """Sums by column, one value for each of the consecutive days."""
+        day = self.day - (start.toordinal() - _EPOCH)
+        inside = (day >= 0) & (day < n_days)
+        return {column: _sums(day[inside], self.values[column][inside], n_days) for column in self.columns}
+
     def weekly_by(self, dimension: str, column: str, weeks: Sequence[date]) -> dict[str, FloatArray]:
         """One column's weekly sums for each value of a dimension."""
         week, inside = self._week(weeks)

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from io import BytesIO
+from math import ceil
 from typing import Any, Literal
 
 from pipeline.reports.numbers import MINUS, Numbers
@@ -20,6 +21,7 @@ WIDEST = 44  # characters; longer texts are wrapped
 LINE = 76  # characters of the columns that a sentence is written across, about
 TEXT_LIMIT = 16_000  # a cell holds 32 767 UTF-16 units, an emoji is two of them
 A4 = 9
+LINE_HEIGHT, HIGHEST = 15, 409  # points; Excel knows no higher row
 # What XML cannot hold, or what turns the text around it.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
@@ -39,7 +41,11 @@ _STYLES: dict[str, dict[str, Any]] = {
     "label": {"valign": "top", "align": "left", "indent": 1},
     "aside": {"text_wrap": True, "valign": "top", "font_color": "#5c6675", "align": "left", "indent": 1},
     "name": {"valign": "top", "text_wrap": True},
+    # Slanted and grey: marked in grey print too.
+    "young": {"valign": "top", "align": "left", "indent": 1, "italic": True, "font_color": "#5c6675"},
+    "young_figure": {"valign": "top", "italic": True, "font_color": "#5c6675"},
     "total": {"bold": True, "top": 1, "valign": "top"},
+    "sum": {"bold": True, "valign": "top"},
     "text": {"text_wrap": True, "valign": "top"},
     "note": {"text_wrap": True, "valign": "top", "font_color": "#5c6675"},
     # Black on yellow with a frame: marked in grey print too.
@@ -50,10 +56,11 @@ _STYLES: dict[str, dict[str, Any]] = {
 class Book:
     """A workbook in one language."""
 
-    def __init__(self, numbers: Numbers, made_on: date) -> None:
+    def __init__(self, numbers: Numbers, made_on: date, *, has_small_money: bool = False) -> None:
+        """`has_small_money`: sums are written with the hundredths that would otherwise be rounded away."""
         import xlsxwriter  # an eighth of a second that other reports need not wait
 
-        self.numbers = numbers
+        self.numbers, self.has_small_money = numbers, has_small_money
         self._bytes = BytesIO()
         self.workbook = xlsxwriter.Workbook(
             self._bytes,
@@ -61,6 +68,8 @@ class Book:
         )
         self.workbook.set_properties({"author": "Payback", "created": datetime(made_on.year, made_on.month, made_on.day)})
         self._formats: dict[tuple[str, str, bool], Any] = {}
+        self._bodies: dict[Kind, str] = {}
+        self._units: dict[Kind, int] = {}
 
     def sheet(self, key: str, *, is_wide: bool = False) -> "Sheet":
         """A new sheet, named by the message `sheet.<key>`."""
@@ -71,6 +80,8 @@ class Book:
         wanted = (name, number_format, is_quoted)
         if wanted not in self._formats:
             fields = {**_STYLES[name], **({"num_format": number_format} if number_format else {})}
+            if number_format:
+                fields.setdefault("align", "right")  # words in the place of a figure too
             if is_quoted:
                 fields["quote_prefix"] = True
             self._formats[wanted] = self.workbook.add_format(fields)
@@ -78,7 +89,10 @@ class Book:
 
     def number_format(self, kind: Kind, *, is_signed: bool = False) -> str:
         """Excel's format for a kind of figure: units where the language puts them, a true minus."""
-        body = _around(_zero(self.numbers, kind), _DIGITS[kind])
+        kind = self._fine(kind)
+        if kind not in self._bodies:
+            self._bodies[kind] = _around(_zero(self.numbers, kind), _DIGITS[kind])
+        body = self._bodies[kind]
         return f'"+"{body};"{MINUS}"{body};{body}' if is_signed else f'{body};"{MINUS}"{body}'
 
     def day_format(self) -> str:
@@ -87,10 +101,16 @@ class Book:
         parts = re.findall(r"[dMy]+|'[^']*'|[^dMy']+", pattern)
         return _LCID.get(self.numbers.words.language, "") + "".join(map(_day_part, parts))
 
-    def shown(self, value: float, kind: Kind) -> str:
-        """About what a reader sees of a figure: for widths."""
+    def room(self, value: float, kind: Kind) -> int:
+        """About how many letters a figure takes: languages part thousands by different signs, each one letter wide."""
+        kind = self._fine(kind)
+        if kind not in self._units:
+            self._units[kind] = _width(_zero(self.numbers, kind)) - 1
         digits = 2 if kind in ("money_exact", "share", "points") else 1
-        return self.numbers.decimal(value, digits=digits) + _zero(self.numbers, kind)
+        return len(f"{value:,.{digits}f}") + self._units[kind]
+
+    def _fine(self, kind: Kind) -> Kind:
+        return "money_exact" if kind == "money" and self.has_small_money else kind
 
     def to_bytes(self) -> bytes:
         """The finished file."""
@@ -105,6 +125,7 @@ class Sheet:
         self.book, self.name, self.row = book, name, 0
         self.page = book.workbook.add_worksheet(name)
         self._widths: dict[int, float] = {}
+        self._wrapped: list[tuple[int, int, str]] = []  # row, column, text
         self.page.set_paper(A4)
         if is_wide:
             self.page.set_landscape()
@@ -113,27 +134,30 @@ class Sheet:
         self.page.set_footer("&L&A&R&P / &N")
         self.page.hide_gridlines(2)
 
-    def text(self, column: int, text: str, style: str = "cell", *, row: int | None = None) -> None:
-        """A text, whatever it looks like."""
+    def text(self, column: int, text: str, style: str = "cell", *, number_format: str = "") -> None:
+        """A text, whatever it looks like; with a `number_format` it stands where figures do."""
         text = cell_text(text)
-        is_quoted = text.startswith(_FORMULA_LIKE)
-        self.page.write_string(self.row if row is None else row, column, text, self.book.style(style, is_quoted=is_quoted))
-        if style in ("cell", "label", "name", "total"):
+        form = self.book.style(style, number_format, is_quoted=text.startswith(_FORMULA_LIKE))
+        self.page.write_string(self.row, column, text, form)
+        if "text_wrap" in _STYLES[style]:
+            self._wrapped.append((self.row, column, text))
+        if style in ("cell", "label", "name", "total", "sum", "young"):
             self._widen(column, _width(text))
         elif style in ("head", "head_text"):
             self._widen(column, max((_width(word) for word in text.split()), default=0))
 
     def number(self, column: int, value: Value, kind: Kind, style: str = "cell", *, is_signed: bool = False) -> None:
         """A figure, or what stands in its place; None leaves the cell empty."""
+        number_format = self.book.number_format(kind, is_signed=is_signed)
         if isinstance(value, str):
-            self.text(column, value, style)
+            self.text(column, value, style, number_format=number_format)
             return
-        form = self.book.style(style, self.book.number_format(kind, is_signed=is_signed))
+        form = self.book.style(style, number_format)
         if value is None:
             self.page.write_blank(self.row, column, None, form)
             return
         self.page.write_number(self.row, column, value, form)
-        self._widen(column, _width(self.book.shown(value, kind)))
+        self._widen(column, self.book.room(value, kind))
 
     def day(self, column: int, day: str, style: str = "cell") -> None:
         """An ISO date as a real date."""
@@ -145,7 +169,7 @@ class Sheet:
         """One of our own formulas with its value, for readers that do not compute."""
         form = self.book.style(style, self.book.number_format(kind, is_signed=is_signed))
         self.page.write_formula(self.row, column, f"={formula}", form, "" if value is None else value)
-        self._widen(column, _width(value if isinstance(value, str) else self.book.shown(value or 0.0, kind)))
+        self._widen(column, _width(value) if isinstance(value, str) else self.book.room(value or 0.0, kind))
 
     def heads(self, titles: Iterable[str], *, texts: Collection[int] = ()) -> None:
         """A row of column headings, over figures except for the first column and those of `texts`."""
@@ -158,8 +182,10 @@ class Sheet:
         if columns > 1:
             style = "text" if style == "plain" else style
             self.page.merge_range(self.row, 0, self.row, columns - 1, "", self.book.style(style))
-            self.page.set_row(self.row, 15 * max(-(-_width(text) // LINE), 1))
         self.text(0, text, style)
+        if columns > 1:
+            self._wrapped.pop()  # it is as wide as several columns
+            self.page.set_row(self.row, LINE_HEIGHT * max(-(-_width(text) // LINE), 1))
         self.row += 1
 
     def finish(self, *, frozen: tuple[int, int] | None = None, repeated: int | None = None, least: float = 9.0,
@@ -167,8 +193,15 @@ class Sheet:
         """Column widths (those of `widths` as given, the others by contents), panes that stay (`rows, columns`), and a heading
         row that is printed on every page."""
         fitted = {column: max(least, min(width, WIDEST) + 1.5) for column, width in self._widths.items()}
-        for column, width in sorted({**fitted, **(widths or {})}.items()):
+        final = {**fitted, **(widths or {})}
+        for column, width in sorted(final.items()):
             self.page.set_column(column, column, width)
+        n_lines: dict[int, int] = {}
+        for row, column, text in self._wrapped:
+            n_lines[row] = max(n_lines.get(row, 1), _n_lines(text, final.get(column, least) - 1))
+        for row, n in n_lines.items():
+            if n > 1:  # not every program makes a row as high as its texts
+                self.page.set_row(row, min(LINE_HEIGHT * n, HIGHEST))
         if frozen is not None:
             self.page.freeze_panes(*frozen)
         if repeated is not None:
@@ -235,3 +268,17 @@ def _day_part(part: str) -> str:
 def _width(text: str) -> int:
     """Columns of a fixed-width screen."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _n_lines(text: str, room: float) -> int:
+    """Lines of a text in a column of `room` characters: words stay whole where they can."""
+    n_lines, used = 1, 0
+    for word in text.split():
+        size = _width(word)
+        if used and used + 1 + size > room:
+            n_lines, used = n_lines + 1, 0
+        used += size + (1 if used else 0)
+        if used > room:  # a word longer than a line, and Chinese, break anywhere
+            more = ceil(used / room) - 1
+            n_lines, used = n_lines + more, used - int(more * room)
+    return n_lines

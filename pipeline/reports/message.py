@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from connectors.text import GLUE, cut
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
@@ -19,11 +20,16 @@ from pipeline.reports.words import plain
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
-LEAVE_OUT = ("hurdle", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution")
+LEAVE_OUT = (
+    "hurdle", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit", "caution",
+)  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
-_TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
-_GLUE = "\u2060"  # takes no room and breaks no line
+# E1.RU, 74.ru, 1.2.3.4/a; also as typed with full-width signs. Numbers and dates keep their dots: those have up to three parts.
+_TIES = re.compile(
+    r"(?<!\w)[@＠﹫#＃﹟/／$＄﹩](?=\w)|(?<=\w)[@＠﹫](?=\w)|[:：](?=[/／]{2})|(?<=\S)[.․．](?=[^\W\d_])(?!toml\b)"
+    r"|(?<=[A-Za-z0-9])[。｡](?=[A-Za-z])|(?<=\d)\.(?=\d{1,3}\.\d{1,3}\.\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ def report_week(document: Mapping[str, Json]) -> date:
 
 def untied(text: str) -> str:
     """The text with nothing in it that a messenger would make a link, a tag, a command or a call of everybody."""
-    return _TIES.sub(lambda found: found[0] + _GLUE, text)
+    return _TIES.sub(lambda found: found[0] + GLUE, text)
 
 
 def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iterator[_Line]:
@@ -102,6 +108,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("launch", _launch(numbers, document, longest))
     if document["trust"]["score"] < TRUST_THRESHOLD:
         yield _Line("caution", say("caution"))
+    yield _Line("window", _window(numbers, document))
     yield _Line("leads", _metric(numbers, document, "leads"))
     yield _Line("rates", " · ".join(filter(None, (_metric(numbers, document, name) for name in RATES))))
     yield _Line("profit", _profit(numbers, document))
@@ -137,6 +144,15 @@ def _launch(numbers: Numbers, document: Mapping[str, Json], longest: int) -> str
     return numbers.count("message.launch", passed, launch=title, day=day)
 
 
+def _window(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """Which weeks the figures are of: they are not of the last week alone."""
+    post, pre = (document["periods"][side] for side in ("post", "pre"))
+    if not post["n_weeks"]:
+        return ""
+    spans = (numbers.span(date.fromisoformat(side["start"]), date.fromisoformat(side["end"])) for side in (post, pre))
+    return numbers.words.say("message.window", now=next(spans), before=next(spans))
+
+
 def _metric(numbers: Numbers, document: Mapping[str, Json], name: str) -> str:
     """A figure now and before, in a mean week or as a rate; empty when neither side has one."""
     metric = document["metrics"].get(name)
@@ -168,15 +184,14 @@ def _profit(numbers: Numbers, document: Mapping[str, Json]) -> str:
 def _cost(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """One-off and monthly costs; what nobody filled in is not counted, never nothing."""
     say, costs, money = numbers.words.say, document["launch"]["costs"], document["money"] or {}
-    one_off = money.get("one_off_cost", costs["one_off"])
-    monthly = money.get("monthly_cost", costs["monthly"])
-    if one_off is None and monthly is None:
-        return say("message.cost.none")
-    if monthly is None:
-        return say("message.cost.one_off", one_off=numbers.money(one_off))
-    if not one_off:
-        return say("message.cost.monthly", monthly=numbers.money(monthly))
-    return say("message.cost", one_off=numbers.money(one_off), monthly=numbers.money(monthly))
+    once, each = (money.get("one_off_cost", costs["one_off"]), money.get("monthly_cost", costs["monthly"]))
+    one_off = numbers.money(once or 0.0) if sentences.is_counted(document, "once") else None
+    monthly = numbers.money(each or 0.0) if sentences.is_counted(document, "monthly") else None
+    if one_off is not None and monthly is not None:
+        return say("message.cost", one_off=one_off, monthly=monthly)
+    if one_off is not None:
+        return say("message.cost.one_off", one_off=one_off)
+    return say("message.cost.none") if monthly is None else say("message.cost.monthly", monthly=monthly)
 
 
 def _roi(numbers: Numbers, document: Mapping[str, Json]) -> str:
@@ -193,10 +208,12 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> str:
     say, months = numbers.words.say, sentences.payback(numbers, document)
     if months is None:
         return say("message.no_payback", reason=sentences.missing(numbers, document, "payback_months"))
+    interval = sentences.payback_interval(numbers, document)
     if document["money"]["payback_months"]["low"] is None:
-        return say("message.payback.in_no_case", range=sentences.payback_interval(numbers, document))
-    return say("message.payback", months=months, range=sentences.payback_interval(numbers, document))
+        return say("message.payback.in_no_case", range=interval)
+    key = "message.payback" if sentences.is_payback_range(document) else "message.payback.in_words"
+    return say(key, months=months, range=interval)
 
 
 def _shortened(title: str, longest: int) -> str:
-    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"
+    return title if len(title) <= longest else cut(title, longest - 1) + "…"

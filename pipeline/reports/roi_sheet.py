@@ -187,7 +187,7 @@ def _payback_benefit(money: Mapping[str, Json], end: str, once: float, a_month: 
 
 def roi_sheet(book: Book, document: Mapping[str, Json]) -> None:
     """Inputs, what is held fixed, results; or why there is no money to compute."""
-    sheet, say = book.sheet("roi"), book.numbers.words.say
+    sheet, say = book.sheet("roi", is_wide=True), book.numbers.words.say
     sheet.line(say("roi_sheet.title"), "title")
     if document["money"] is None:
         sheet.line(sentences.missing(book.numbers, document, "roi"), columns=5)
@@ -206,7 +206,7 @@ def roi_sheet(book: Book, document: Mapping[str, Json]) -> None:
         sheet.line(say(key), "note", columns=5)
     # Without a password: against a slip of the finger, not against the owner.
     sheet.page.protect("", {"format_columns": True, "format_rows": True, "select_locked_cells": True})
-    sheet.finish(least=16, widths={0: 52, 5: 84})
+    sheet.finish(least=20, widths={0: 52, 5: 84})  # room for a million million, typed in
 
 
 def _inputs(sheet: Sheet, ground: Ground) -> None:

@@ -1,7 +1,7 @@
 """Codes of the document as full sentences with their figures: verdicts, reasons, findings, what is missing and why."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
 from pipeline.reports.guarding import guard_text
@@ -199,19 +199,39 @@ def payback(numbers: Numbers, document: Mapping[str, Json]) -> str | None:
     money = document["money"]
     if money is None or money["payback_months"] is None:
         return None
-    return _months(numbers, money["payback_months"]["estimate"])
+    months = money["payback_months"]["estimate"]
+    if months is None:
+        return numbers.words.say("payback.never")
+    return numbers.words.say("payback.at_once") if months == 0 else numbers.months(months)
 
 
 def payback_interval(numbers: Numbers, document: Mapping[str, Json]) -> str:
-    """The range of a payback; its far end may be never."""
+    """The range of a payback: `from 1.2 to 5.2 months`, or words, because its far end may be never and both may be at once."""
+    say, found = numbers.words.say, document["money"]["payback_months"]
+    low, middle, high = (found[end] for end in ("low", "estimate", "high"))
+    if low is None:
+        return say("payback.in_no_case")
+    if middle is None:
+        return say("payback.at_best", low=numbers.months(low))
+    if high is None:
+        return say("payback.or_never", low=numbers.months(low)) if low else say("payback.else_never")
+    if high == 0:  # nothing was paid at the start
+        return say("payback.nothing_paid" if is_counted(document, "once") else "payback.nothing_counted")
+    return numbers.interval(numbers.months(low), numbers.months(high))
+
+
+def is_payback_range(document: Mapping[str, Json]) -> bool:
+    """Whether the range of the payback lies between two moments."""
     found = document["money"]["payback_months"]
-    if found["low"] is None:
-        return numbers.words.say("payback.in_no_case")
-    return numbers.interval(_months(numbers, found["low"]), _months(numbers, found["high"]))
+    return None not in (found["low"], found["estimate"], found["high"]) and found["high"] > 0
 
 
-def _months(numbers: Numbers, months: float | None) -> str:
-    return numbers.words.say("payback.never") if months is None else numbers.months(months)
+def is_counted(document: Mapping[str, Json], when: Literal["once", "monthly"]) -> bool:
+    """Whether at least one line of the one-off, or of the monthly, costs was filled in."""
+    costs = document["launch"]["costs"]
+    hours = costs["staff_hours_one_off" if when == "once" else "staff_hours_monthly"]
+    lines = (costs["one_off"],) if when == "once" else (costs["monthly"], costs["usage_per_lead"])
+    return any(line is not None for line in lines) or (hours is not None and costs["hour_rate"] is not None)
 
 
 def _listed(numbers: Numbers, text: str, n_shown: int = 5) -> str:

@@ -24,13 +24,18 @@ def since(numbers: Numbers, document: Mapping[str, Json]) -> Since | None:
     changes = document.get("changes")
     if not changes:
         return None
-    say, money = numbers.words.say, document["money"] or {}
-    names = ["profit_a_month" if money.get("monthly_benefit") else "revenue_a_month", "roi", "leads_a_week"]
-    rows = [_row(numbers, name, changes["figures"][name]) for name in names if name in changes["figures"]]
+    say, figures = numbers.words.say, changes["figures"]
+    rows = [printed(numbers, name, figures[name]) for name in _names(changes) if name in figures]
     columns = ("column.figure", "column.then", *(f"since.{step}" for step in STEPS), "column.now_figure")
     title = say("section.since", moment=numbers.moment(changes["since"]["as_of"]))
     table = Table("since", title, say("since.note"), tuple(map(say, columns)), tuple(rows), len(rows))
     return Since(tuple(_told(numbers, document, changes)), table)
+
+
+def _names(changes: Mapping[str, Json]) -> tuple[str, ...]:
+    """What is compared: profit, or revenue where profit was not known all the time."""
+    is_revenue = "profit_a_month" not in changes["figures"] and "revenue_a_month" in changes["figures"]
+    return "revenue_a_month" if is_revenue else "profit_a_month", "roi", "leads_a_week"
 
 
 def _told(numbers: Numbers, document: Mapping[str, Json], changes: Mapping[str, Json]) -> list[str]:
@@ -43,14 +48,20 @@ def _told(numbers: Numbers, document: Mapping[str, Json], changes: Mapping[str, 
     else:
         told.append(say("since.no_weeks"))
     counted = [numbers.count(f"since.{code}", n) for code, n in sorted(changes["rows"].items()) if n]
-    told.append(say("since.rows", rows="; ".join(counted)) if counted else say("since.no_rows"))
+    told.append(say("since.rows", rows=say("format.semicolon").join(counted)) if counted else say("since.no_rows"))
     told.append(say("since.new_rules" if changes["has_new_rules"] else "since.same_rules"))
+    absent = [say(f"since.{name}") for name in _names(changes) if name not in changes["figures"]]
+    if absent:
+        told.append(say("since.not_compared", figures=numbers.words.listed(absent)))
     return told
 
 
-def _row(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, ...]:
-    """Rounded so that what is printed adds up."""
-    scale, text = _FORMS[name]
+def printed(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, ...]:
+    """A figure's title, what it was, the steps and what it is, rounded so that what is printed adds up.
+
+    Raises ValueError for steps that do not sum to the difference.
+    """
+    scale, text = FORMS[name]
     then, now = round(found["then"] * scale), round(found["now"] * scale)
     steps = adding_up([found[step] * scale for step in STEPS], now - then)
     say = numbers.words.say
@@ -58,7 +69,7 @@ def _row(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, 
             text(numbers, now / scale, False))  # fmt: skip
 
 
-_FORMS: dict[str, tuple[float, Callable[[Numbers, float, bool], str]]] = {
+FORMS: dict[str, tuple[float, Callable[[Numbers, float, bool], str]]] = {
     "profit_a_month": (1, lambda numbers, value, is_signed: numbers.full_money(value, is_signed=is_signed)),
     "revenue_a_month": (1, lambda numbers, value, is_signed: numbers.full_money(value, is_signed=is_signed)),
     "roi": (1000, lambda numbers, value, is_signed: numbers.points(value) if is_signed else numbers.percent(value)),

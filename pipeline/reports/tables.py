@@ -137,7 +137,7 @@ def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line
         yield _cost_line(numbers, f"cost.{name}", None if costs[name] is None else numbers.money(costs[name]))
     rate = costs["hour_rate"]
     for name in ("staff_hours_one_off", "staff_hours_monthly"):
-        hours = None if costs[name] is None else say("unit.hours", n=numbers.decimal(costs[name]))
+        hours = None if costs[name] is None else _hours(numbers, costs[name])
         if hours is not None and rate is not None:
             hours = say("cost.hours_at", hours=hours, rate=numbers.money(rate))
         is_unpriced = hours is not None and rate is None
@@ -146,6 +146,11 @@ def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line
         yield _absent(numbers, document, "cost", is_total=True)
     elif money is not None:
         yield Line(say("money.cost"), numbers.money(money["cost"]), note=sentences.window(numbers, document), is_total=True)
+
+
+def _hours(numbers: Numbers, hours: float) -> str:
+    """`12 ч`, `12,5 ч`: as it was filled in."""
+    return numbers.words.say("unit.hours", n=numbers.decimal(hours, digits=0 if float(hours).is_integer() else 1))
 
 
 def _absent(numbers: Numbers, document: Mapping[str, Json], figure: str, *, is_total: bool = False) -> Line:

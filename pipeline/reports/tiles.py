@@ -17,6 +17,7 @@ class Tile:
     and the interval of that change. A count or a sum, its change included, is that of a mean week, because the sides differ in
     length; what is counted over the whole period says so in `period`.
 
+    `is_range`: the interval goes from one figure to another; otherwise it is words that stand for themselves.
     `tone`: the whole interval is on the good or bad side of no effect, or not. `notes` say why something is absent, or what
     the figure holds.
     """
@@ -29,6 +30,7 @@ class Tile:
     expected: str | None = None
     change: str | None = None
     interval: str | None = None
+    is_range: bool = True
     notes: tuple[str, ...] = ()
     tone: Tone = "open"
 
@@ -45,7 +47,8 @@ def metric_tile(numbers: Numbers, document: Mapping[str, Json], name: str) -> Ti
     metric = document["metrics"][name]
     pre, post = (value(numbers, metric, side) for side in ("pre", "post"))
     title = say("tile.leads" if name == "leads" else f"metric.{name}")
-    tile = Tile(name, title, post or say("none"), before=pre or say("none"))
+    # Over no data at all one "no data" is enough.
+    tile = Tile(name, title, post or say("none"), before=pre or (say("none") if post else None))
     if post is None or metric["effect"] is None:
         return replace(tile, notes=(_no_effect(numbers, document),))
     return replace(
@@ -162,6 +165,7 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> Tile:
         say("money.payback"),
         value,
         interval=sentences.payback_interval(numbers, document),
+        is_range=sentences.is_payback_range(document),
         notes=(say("payback.p_never", p=numbers.probability(p_never)),),
         tone="bad" if document["money"]["payback_months"]["low"] is None else "open",
     )

@@ -14,7 +14,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from connectors.text import clean_name
+from connectors.text import clean_name, cut
 from pipeline.languages import FOLDER, LANGUAGES
 
 TEXT_LIMIT = 80
@@ -90,4 +90,4 @@ def words_of(language: str) -> Words:
 def plain(text: Any) -> str:
     """Text from a CRM or a config file for people: one line, no control or direction marks, at most 80 characters."""
     cleaned = clean_name(str(text)) or "—"
-    return cleaned if len(cleaned) <= TEXT_LIMIT else cleaned[: TEXT_LIMIT - 1].rstrip() + "…"
+    return cleaned if len(cleaned) <= TEXT_LIMIT else cut(cleaned, TEXT_LIMIT - 1) + "…"

@@ -14,6 +14,7 @@ from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.page import page_of
+from pipeline.reports.since import since
 from pipeline.warehouse import Warehouse, open_database
 from tests.pipeline.salon_made import launch, lead_with, salon, settings
 
@@ -133,3 +134,15 @@ def test_printed_steps_add_up(told_last_week, language):
     assert len(page.since.rows.rows) == 3
     for _, then, *steps, after in page.since.rows.rows:
         assert amount(then) + sum(map(amount, steps)) == amount(after)
+
+
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
+def test_a_figure_that_one_week_lacks_is_named(told_last_week):
+    """A margin or the costs were filled in since then."""
+    now, found = changed(told_last_week[0])
+    figures = {name: found["figures"][name] for name in ("revenue_a_month", "leads_a_week")}
+    told = since(numbers_of("ru", "RUB"), {**now, "changes": {**found, "figures": figures}})
+    assert [row[0] for row in told.rows.rows] == ["Выручка от запуска в месяц", "Заявки в неделю"]
+    assert "Не с чем сравнить: ROI." in told.told[-1]
+    told = since(numbers_of("ru", "RUB"), {**now, "changes": {**found, "figures": {}}})
+    assert "Не с чем сравнить: Прибыль запуска в месяц, ROI, Заявки в неделю." in told.told[-1]

@@ -9,7 +9,8 @@ from pipeline.cashflow import monthly_flows, npv
 
 Document = dict[str, Any]
 N_PLACEBO = 40
-KEYS = ("guards", "control", "control_candidates", "looks", "power", "placebo", "sensitivity", "holdout", "panel", "forecast")
+KEYS = ("guards", "control", "control_candidates", "looks", "power", "placebo", "sensitivity", "holdout", "panel",
+        "daily", "forecast")  # fmt: skip
 
 # One guard of every code with all its figures.
 GUARDS: tuple[dict[str, Any], ...] = (

@@ -206,7 +206,7 @@ def test_the_control_is_named_and_its_rivals_are_folded_with_reasons(documents, 
                       "запуск его не касается")  # fmt: skip
     assert against == "расходится на +3,5 % в неделю"
     assert rows[1][2] == "—"
-    assert rows[2][3].startswith("истории всего 5 недель, нужно 8; заявок в месяц: 41, нужно хотя бы 100")
+    assert spaced(rows[2][3]).startswith("истории всего 5 недель, нужно 8; заявок в месяц: 41, нужно хотя бы 100")
 
 
 def test_a_hold_out_is_shown_with_both_groups(documents, rendered):
@@ -223,7 +223,7 @@ def test_a_hold_out_is_shown_with_both_groups(documents, rendered):
     document["holdout"] = {"too_few_leads": {"n_treated": 1200.0, "n_held": 12.0, "n_needed": 30.0}}
     held = page_of(document, "ru").holdout
     assert held.told[0].startswith("Случайное деление пока не прочитать")
-    assert "лидов с запуском 1\u00a0200, без него 12, а нужно хотя бы 30" in held.told[0]
+    assert "заявок с запуском 1\u00a0200, без него 12, а нужно хотя бы 30" in held.told[0]
     assert held.lines == ()
 
 

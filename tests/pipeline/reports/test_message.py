@@ -2,6 +2,7 @@
 
 import copy
 import re
+from datetime import date
 
 import pytest
 from lxml import html as parser
@@ -65,6 +66,27 @@ def test_hostile_titles_stay_text(paying, language):
     assert message_of(document, language).count("\n") == message_of(paying, language).count("\n")
 
 
+@pytest.mark.parametrize(
+    "tied",
+    [
+        "E1.RU", "74.ru", "24.kz", "x1.2b.ru", "1.2.3.4/a", "сайт.рф", "💩.la", "é.ru", "e\u0301.ru", "evil。com", "evil．com",
+        "t․me", "http：//x", "＠all", "user＠x", "＃tag", "／stop", "a_b.ru", "1@all",
+    ],
+)  # fmt: skip
+def test_no_name_is_a_link_a_tag_or_a_call(tied):
+    text = untied(tied)
+    assert text != tied
+    assert text.replace(WJ, "") == tied
+    assert max(map(len, re.split(rf"[{WJ}]", text))) < len(tied)
+    assert not re.search(r"\S[.．․。][A-Za-zрф]{2}|[@＠＃／]\w|\d\.\d\.\d+\.\d|：//", text)
+
+
+def test_dates_numbers_and_file_names_stay_whole():
+    dates = ("01.10.2026", "(27.07–02.08.2026)", "до 09.11. Потом")
+    for text in (*dates, "1.25", "12.5 %", "payback.toml", "10.5。下一句", "句子。下一句"):
+        assert untied(text) == text
+
+
 def test_what_ties_is_untied_and_figures_are_not():
     assert untied("@all #x /stop a@b.example http://x.example") == (
         f"@{WJ}all #{WJ}x /{WJ}stop a@{WJ}b.{WJ}example http:{WJ}//{WJ}x.{WJ}example"
@@ -85,6 +107,42 @@ def test_the_owner_reads_profit_or_why_there_is_none(documents):
     assert "Окупаемость: не окупается во всём диапазоне" in said["harming"]
     assert "первой недели ещё не прошло" in said["just started"]
     assert "Данным пока нельзя верить" in said["no channel"]
+
+
+@pytest.mark.parametrize(
+    ("low", "middle", "high", "told"),
+    [
+        (1.25, 1.75, 5.25, "Окупаемость: 1,8 мес., вероятно от 1,2 до 5,2 мес."),
+        (4.125, 9.75, None, "Окупаемость: 9,8 мес.; от 4,1 мес., в худшем случае не окупается за 5 лет"),
+        (4.125, None, None, "Окупаемость: не окупается за 5 лет; в лучшем случае — 4,1 мес."),
+        (None, None, None, "Окупаемость: не окупается во всём диапазоне"),
+        (0.0, 0.0, None, "Окупаемость: сразу; в худшем случае не окупается за 5 лет"),
+        (0.0, 0.0, 0.0, "Окупаемость: сразу; разовых расходов нет"),
+    ],
+)
+def test_payback_that_may_never_come_is_a_sentence(paying, low, middle, high, told):
+    document = copy.deepcopy(paying)
+    document["money"]["payback_months"] = {"estimate": middle, "low": low, "high": high}
+    assert told in message_of(document, "ru").replace("\u00a0", " ").split("\n")
+
+
+def test_what_was_not_filled_in_is_not_nothing(documents):
+    document = copy.deepcopy(documents["free"])
+    document["money"]["payback_months"] = {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    assert "Расходы: 0 ₽ разово + 0 ₽ в месяц" in message_of(document, "ru").replace("\u00a0", " ")
+    document["launch"]["costs"]["one_off"] = None
+    told = message_of(document, "ru").replace("\u00a0", " ")
+    assert "Расходы: 0 ₽ в месяц; разовые не учтены" in told
+    assert "Окупаемость: сразу; разовые расходы не учтены" in told
+    document["launch"]["costs"] |= {"one_off": 5000.0, "monthly": None}
+    document["money"]["one_off_cost"] = 5000.0
+    assert "Расходы: 5 000 ₽ разово; ежемесячные не учтены" in message_of(document, "ru").replace("\u00a0", " ")
+
+
+def test_the_weeks_that_the_figures_are_of_are_named(paying):
+    numbers, periods = numbers_of("ru", "RUB"), paying["periods"]
+    spans = [numbers.span(*map(date.fromisoformat, (periods[side]["start"], periods[side]["end"]))) for side in ("post", "pre")]
+    assert f"Ниже средние за {spans[0]} и за {spans[1]} (было)" in message_of(paying, "ru")
 
 
 def test_an_emoji_counts_twice():

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -15,15 +16,36 @@ import time_machine
 
 from pipeline.launches import LaunchCosts
 from pipeline.reports import render
+from pipeline.reports.numbers import numbers_of
+from pipeline.reports.page import page_of
 from pipeline.reports.roi_sheet import INPUTS, LINES
 from pipeline.reports.words import LANGUAGES, words_of
 from tests.hostile import TEXTS
+from tests.pipeline.reports.odd_made import odd_documents
 
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
 pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
 STATED = {"profit": "incremental_profit", "benefit": "benefit", "cost": "cost", "net": "net", "roi": "roi", "npv": "npv",
           "break_even_margin": "break_even_margin", "break_even_monthly": "break_even_monthly", "payback": "payback_months",
           "benefit_a_month": "monthly_benefit"}  # fmt: skip
+
+
+COMPUTED = ("paying", "harming", "no margin", "no costs", "free", "saved hours", "hostile", "no effect", "checks of one",
+            "million million")  # fmt: skip
+FIRST_LEADS = (5, 2)  # column and row of the leads of the first day
+
+
+@pytest.fixture(scope="module")
+def documents(documents, measured, paying, tmp_path_factory):
+    """Every situation of all reports, and some more that a workbook has to cope with."""
+    silent = copy.deepcopy(paying)
+    finding = {"code": "source_stale", "severity": "error", "subject": "Портал", "n": 21, "points": 5.0}
+    silent["trust"]["findings"] = [finding | {"detail": {"heard_on": "2026-07-13"}}]
+    names = copy.deepcopy(paying)
+    for row, name in zip(names["by"]["channel"], ("🎉 قناة עברית 微信\u202e\u2066", "д" * 200), strict=False):
+        row |= {"key": name, "title": name}
+    more = {"silent source": silent, "names": names} | odd_documents(tmp_path_factory.mktemp("odd"), measured)
+    return {**documents, **more}
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +114,39 @@ def changed(content, **values):
     return saved.getvalue()
 
 
+def uncomputed(content):
+    """The workbook without the values we computed ourselves: LibreOffice would believe them instead of computing."""
+    saved = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(saved, "w") as target:
+        for part in source.namelist():
+            target.writestr(part, re.sub(rb"</f><v>[^<]*</v>", b"</f>", source.read(part)))
+    return saved.getvalue()
+
+
+def corrected(content, column, row, more):
+    """The workbook with one cell of the days raised, as whoever finds a forgotten lead would."""
+    workbook = opened(content)
+    cell = workbook["Days"].cell(row, column)
+    cell.value += more
+    saved = io.BytesIO()
+    workbook.save(saved)
+    return saved.getvalue()
+
+
 @pytest.fixture(scope="module")
 def recalculated(documents, written, tmp_path_factory):
     """name -> workbook of values, all of them recalculated in one start of LibreOffice."""
     if SOFFICE is None:
         pytest.skip("no LibreOffice on this machine (apt-get install libreoffice-calc)")
     folder = tmp_path_factory.mktemp("recalculated")
-    names = ("paying", "harming", "no margin", "no costs", "free", "saved hours", "hostile", "withheld")
-    files = {name: written(name) for name in names}
+    files = {name: uncomputed(written(name)) for name in COMPUTED}
     files |= {"changed margin": changed(written("paying"), margin=0.3), "given margin": changed(written("no margin"), margin=0.3)}
     files["dearer"] = changed(written("paying"), one_off_cost=90_000, monthly_cost=700, cost_per_lead=1.5)
     files["given costs"] = changed(written("no costs"), one_off_cost=3000, monthly_cost=500)
     check = inputs_of(opened(written("paying")))["average_check"].value
     files["higher check"] = changed(written("paying"), average_check=check * 1.25)
-    files |= {f"in {language}": written("paying", language) for language in LANGUAGES}
+    files["corrected day"] = corrected(written("harming"), *FIRST_LEADS, 5)
+    files |= {f"in {language}": uncomputed(written("paying", language)) for language in LANGUAGES if language != "en"}
     for name, content in files.items():
         (folder / f"{name}.xlsx").write_bytes(content)
     profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
@@ -114,7 +155,7 @@ def recalculated(documents, written, tmp_path_factory):
     return {name: opened((folder / "out" / f"{name}.xlsx").read_bytes(), values=True, is_plain=True) for name in files}
 
 
-@pytest.mark.parametrize("name", ["paying", "harming", "free", "saved hours", "hostile"])
+@pytest.mark.parametrize("name", COMPUTED)
 def test_with_the_first_inputs_the_sheet_says_what_the_report_says(documents, recalculated, written, name):
     assert_same(results_of(recalculated[name]), documents[name], name)
     assert_same(results_of(opened(written(name), values=True)), documents[name], name)  # for readers that do not compute
@@ -122,7 +163,9 @@ def test_with_the_first_inputs_the_sheet_says_what_the_report_says(documents, re
 
 def test_in_every_language_the_results_are_the_same(documents, recalculated):
     for language in LANGUAGES:
-        assert_same(results_of(recalculated[f"in {language}"], language), documents["paying"], language)
+        workbook = recalculated["paying" if language == "en" else f"in {language}"]
+        assert_same(results_of(workbook, language), documents["paying"], language)
+        assert [row[4:] for row in sums_of(workbook, language)] == [row[4:] for row in sums_of(recalculated["paying"])]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +218,7 @@ def test_only_our_own_formulas_and_no_link(documents, written):
         assert len(sheets) >= 7
         assert not [text for text in sheets if "hyperlink" in text.lower()]
         formulas = [formula for text in sheets for formula in re.findall("<f>(.*?)</f>", text)]
-        assert [formula for formula in formulas if not formula.startswith(("IFERROR(", "SUM("))] == [], name
+        assert [formula for formula in formulas if not formula.startswith(("IFERROR(", "SUM(", "SUMIFS("))] == [], name
 
 
 def test_hostile_texts_stay_texts(paying):
@@ -187,7 +230,7 @@ def test_hostile_texts_stay_texts(paying):
     document["provenance"]["sources"][0]["source"] = TEXTS["controls"]
     workbook = opened(render(document, "xlsx", "ru"))
     cells = [cell for sheet in workbook for row in sheet.iter_rows() for cell in row]
-    assert all(str(cell.value).startswith(("=IFERROR(", "=SUM(")) for cell in cells if cell.data_type == "f")
+    assert all(str(cell.value).startswith(("=IFERROR(", "=SUM(", "=SUMIFS(")) for cell in cells if cell.data_type == "f")
     attacks = [cell for cell in cells if cell.data_type == "s" and str(cell.value).startswith(("=", "+cmd", "@SUM", "-1"))]
     assert len(attacks) >= 6
     assert all(cell.quotePrefix for cell in attacks)  # pressing Enter in one does not make it a formula
@@ -198,7 +241,7 @@ def test_hostile_texts_stay_texts(paying):
 def test_every_situation_has_a_workbook(documents, written, language):
     for name in documents if language == "ru" else ("paying", "withheld", "evidence"):
         parts = parts_of(written(name, language))
-        n_sheets = 8 if documents[name].get("forecast") else 7
+        n_sheets = 7 + sum(bool(documents[name].get(key)) for key in ("daily", "forecast"))
         assert len([part for part in parts if part.startswith("xl/worksheets/sheet")]) == n_sheets
         texts = re.findall("<t[^>]*>(.*?)</t>", parts["xl/sharedStrings.xml"])
         assert len(texts) > 60
@@ -208,7 +251,8 @@ def test_every_situation_has_a_workbook(documents, written, language):
 
 def test_the_same_document_gives_the_same_bytes_next_year(paying, written):
     with time_machine.travel(datetime(2031, 5, 6, 7, 8, 9), tick=False):
-        assert render(paying, "xlsx", "en") == written("paying")
+        read_back = json.loads(json.dumps(paying, sort_keys=True))  # as the warehouse gives it
+        assert render(read_back, "xlsx", "en") == render(paying, "xlsx", "en") == written("paying")
     with zipfile.ZipFile(io.BytesIO(written("paying"))) as archive:
         assert {part.date_time[0] for part in archive.infolist()} == {1980}
         assert b"2026-08-03T00:00:00Z" in archive.read("docProps/core.xml")
@@ -248,3 +292,114 @@ def test_one_week_of_data_and_no_visit_at_all(paying):
     document["metrics"]["average_check"]["post"] = {"value": None, "n": 0.0, "total": 0.0, "total_sq": 0.0}
     results = results_of(opened(render(document, "xlsx", "en"), values=True))
     assert results["revenue"][1] == pytest.approx(paying["money"]["incremental_revenue"]["estimate"])
+
+
+def rows_of(workbook, key, language="en"):
+    """The rows of a sheet as values."""
+    return list(workbook[words_of(language).say(f"sheet.{key}")].iter_rows(values_only=True))
+
+
+def sums_of(workbook, language="en"):
+    """The sums of days, one row a period."""
+    return [row for row in rows_of(workbook, "days", language) if row[0] == words_of(language).say("sheet.days.sum")]
+
+
+def test_the_days_sum_to_the_weeks_and_to_the_report(documents, recalculated):
+    """Recalculated by LibreOffice: days, the sums above them, the sheet of weeks and the funnel tell the same."""
+    for name in ("paying", "harming", "checks of one", "million million"):
+        workbook, funnel = recalculated[name], {row["step"]: row for row in documents[name]["funnel"]}
+        rows = rows_of(workbook, "days")
+        titles = rows[0]
+        days = [row for row in rows if isinstance(row[1], datetime)]
+        leads, visited, revenue = (titles.index(title) for title in ("Leads", "Visited", "Revenue"))
+        weeks = [row for row in rows_of(workbook, "weekly") if isinstance(row[0], datetime)]
+        assert len(weeks) == 28
+        for week in weeks:
+            ours = [row for row in days if row[1] == week[0]]
+            assert {row[2] for row in ours} == {week[1]}
+            assert [sum(row[n] for row in ours) for n in (leads, visited, revenue)] == pytest.approx([week[2], week[3], week[7]])
+        for label, side in (("before", "pre"), ("after", "post")):
+            sums = next(row for row in sums_of(workbook) if row[2] == label)
+            for column, step in ((leads, "leads"), (visited, "visited"), (revenue, "revenue")):
+                assert sums[column] == pytest.approx(funnel[step][side], rel=1e-9), (name, label, step)
+    before, after = (sums_of(recalculated[name]) for name in ("harming", "corrected day"))
+    assert after[0][4] == before[0][4] + 5
+    assert after[0][5:] == before[0][5:]
+    assert after[1:] == before[1:]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_days_too_young_to_count_are_marked(documents, written, language):
+    say, mature_until = words_of(language).say, documents["paying"]["daily"]["mature_until"]
+    rows = rows_of(opened(written("paying", language), values=True), "days", language)
+    days = [row for row in rows if isinstance(row[1], datetime)]
+    young = [row for row in days if row[3] == say("sheet.days.open")]
+    assert [row[0] for row in young] == [row[0] for row in days if f"{row[0]:%Y-%m-%d}" >= mature_until]
+    assert {row[2] for row in young} == {say("side.young")}
+    assert {row[3] for row in days if row not in young} == {say("sheet.days.known")}
+
+
+def test_a_document_without_days_shows_its_weeks(written):
+    workbook = opened(written("old"), values=True)
+    assert "Days" not in workbook.sheetnames
+    assert sum(row[0] == "Week" for row in rows_of(workbook, "data")) == 28
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_workbook_says_its_verdict_why_and_what_is_wrong_with_the_data(documents, written, language):
+    told = ("no effect", "one week", "nobody came", "silent source", "million million")
+    for name in (*told, "harming", "no margin", "no costs") if language == "ru" else told[:4]:
+        page, workbook = page_of(documents[name], language), opened(written(name, language), values=True)
+        said = {row[0] for row in rows_of(workbook, "summary", language)}
+        assert {page.verdict.word, page.verdict.reason, page.trust} <= said, name
+        assert all(any(str(text).startswith(found.text) for text in said) for found in page.findings), name
+        method = {row[1] for row in rows_of(workbook, "definitions", language)}
+        assert set(page.method) <= method, name  # among them what stands in for a control
+
+
+def test_what_cannot_be_said_is_said_in_words(written):
+    def summary(name):
+        return {row[0]: row for row in rows_of(opened(written(name), values=True), "summary")}
+
+    assert summary("harming")["Payback"][1].startswith("does not pay back")
+    for name in ("one week", "nobody came"):
+        assert {summary(name)[title][1] for title in ("Incremental profit", "ROI", "Payback")} == {"n/a"}
+    assert summary("nobody came")["Average check"][1:3] == ("n/a", "n/a")
+    assert "margin" in summary("no margin")["Incremental profit"][8]
+    assert "cost" in summary("no costs")["ROI"][8]
+    costs = {row[0]: row[1] for row in rows_of(opened(written("no costs"), values=True), "costs")}
+    assert list(costs.values()).count("not counted") >= 6
+
+
+def test_names_of_other_scripts_and_very_long_ones(written):
+    workbook = opened(written("names", "ru"), values=True)
+    sheet = workbook["Каналы"]
+    cells = {cell.value: cell for cell in sheet["A"] if cell.value}
+    assert "🎉 قناة עברית 微信" in cells
+    long = next(cell for text, cell in cells.items() if text.startswith("дддд"))
+    assert sheet.row_dimensions[long.row].height == 30  # both lines of it, also where a program does not fit rows by itself
+    assert len([text for text in cells if text == "Без источника"]) <= 1
+    alone = rows_of(opened(written("no channel"), values=True), "channels")
+    assert alone[3][0] == "Together"  # title, headings, one channel
+    assert alone[3][8] == pytest.approx(alone[2][8])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_amounts_of_every_size_have_their_digits_and_their_room(documents, written, language):
+    say = words_of(language).say
+    cheap = opened(written("checks of one", language))[say("sheet.summary")]
+    dear = opened(written("million million", language))[say("sheet.summary")]
+    check, revenue = say("metric.average_check"), say("money.incremental_revenue")
+    rows = {row[0].value: row for row in cheap.iter_rows() if row[0].value in (check, revenue)}
+    assert "#,##0.00" in rows[check][1].number_format
+    assert rows[check][1].value == pytest.approx(1.5, abs=0.3)
+    rows = {row[0].value: row for row in dear.iter_rows() if row[0].value in (check, revenue)}
+    assert "#,##0.00" not in rows[check][1].number_format
+    assert "KZT" in rows[check][1].number_format
+    for row in rows.values():
+        for cell in row[1:8]:
+            if isinstance(cell.value, float):
+                shown = numbers_of(language, "KZT").full_money(cell.value)
+                assert dear.column_dimensions[cell.column_letter].width > len(shown), cell.coordinate
+    texts = parts_of(written("million million", language))
+    assert "₽" not in texts["xl/styles.xml"] + texts["xl/sharedStrings.xml"]
