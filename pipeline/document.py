@@ -76,6 +76,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "sensitivity": [evidence.variation(one) for one in measurement.sensitivity],
         "panel": evidence.panel(measurement.panel),
         "holdout": evidence.holdout(measurement.holdout),
+        "forecast": evidence.forecast(measurement.forecast),
         "verdict": {
             "code": measurement.verdict.code,
             "reason": {"code": measurement.verdict.reason.code, "figures": dict(measurement.verdict.reason.figures)},

@@ -29,9 +29,11 @@ from pipeline.claims import (
     reach_verdict,
 )
 from pipeline.controls import Candidate, Control
+from pipeline.customers import read_history
 from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
 from pipeline.efficiency import Pool, observe_pool
+from pipeline.forecast import Forecast, forecast
 from pipeline.funnel import OwnFunnel
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.hurdles import Hurdle
@@ -114,6 +116,7 @@ class Measurement:
     power: Power | None
     sensitivity: tuple[Variation, ...]
     panel: Panel | None
+    forecast: Forecast | None
     holdout: HoldoutEffect | TooFewLeads | None  # a text: why a running hold-out cannot be read yet
     findings: tuple[Finding, ...]
     unclosed: tuple[WrongRow, ...]
@@ -142,7 +145,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     """Measure a launch as of a time.
 
     `known_on`: count outcomes as if no later day were known, though corrections made since then are. `is_brief` leaves out
-    what no figure needs: days, how long until more is known, other choices, owners' panel, hold-out.
+    what no figure needs: days, how long until more is known, other choices, owners' panel, forecast, hold-out.
     Raises NothingToMeasure (a launch in the future, no leads, no pre period), ConfigError (a negative cost), WarehouseError.
     """
     business = settings.business
@@ -204,6 +207,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         pasts=found.pasts, placebo=found.placebo,
         power=more.power, sensitivity=more.sensitivity,
         panel=None if is_brief else measure_panel(reading, launch.scope, launch.started_on, periods, known_on),
+        forecast=None if is_brief else _ahead(reading, settings, periods, horizon, known_on, rung, claims),
         holdout=None if is_brief else _held_out(reading, launch, periods, horizon),
         unclosed=() if is_brief else tuple(wrong_rows(reading, "visits_never_closed", window)),
         findings=findings, trust_score=score, stages=stages,
@@ -258,6 +262,16 @@ def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Hor
         return None
     treated, held = observe_arms(reading, launch.holdout, periods.post_weeks, horizon_hours(horizon.days))
     return analyse(treated, held, share=launch.holdout.share)
+
+
+def _ahead(
+    reading: "Reading", settings: Settings, periods: Periods, horizon: Horizon, known_on: date, rung: Rung,
+    claims: Mapping[ClaimName, Claim],
+) -> Forecast:  # fmt: skip
+    """The next months of the launch, out of its leading claim and of how customers come back."""
+    history = read_history(reading, known_on, settings.business.zone, horizon_hours(horizon.days))
+    leading = None if rung.headline == "none" else claims.get(rung.headline)
+    return forecast(leading, history, (periods.post.start - date(1970, 1, 1)).days)
 
 
 def _coverage(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:

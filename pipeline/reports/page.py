@@ -15,6 +15,7 @@ from pipeline.reports.beside import Beside
 from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
+from pipeline.reports.forecast import Foretold, foretold
 from pipeline.reports.heldout import HeldOut, holdout, panel
 from pipeline.reports.naming import numbers_for
 from pipeline.reports.numbers import Numbers
@@ -73,6 +74,7 @@ class Page:
     split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
     fan: Fan | None
+    foretold: Foretold | None
     hurdles: Hurdles | None
     since: Since | None
     unclosed: Table | None
@@ -122,6 +124,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
         fan=ahead.fan(numbers, document),
+        foretold=foretold(numbers, document),
         hurdles=ahead.hurdles(numbers, document),
         since=since(numbers, document),
         unclosed=_unclosed(numbers, document),

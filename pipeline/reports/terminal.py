@@ -47,6 +47,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _forecast(console, page)
     _waiting(console, page)
     _holdout(console, page)
     _beside(console, page)
@@ -105,6 +106,18 @@ def _contributions(console: Console, page: Page) -> None:
 def _money(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.money"))
     _lines(console, page.money, indent=2)
+
+
+def _forecast(console: Console, page: Page) -> None:
+    """What lies ahead in sentences, and the months as a table; its other tables stand on the page."""
+    if page.foretold is None:
+        return
+    _title(console, page.numbers.words.say("section.forecast"))
+    for sentence in page.foretold.told:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    for table in page.foretold.tables:
+        if table.name == "forecast":
+            _breakdown(console, page, table)
 
 
 def _claims(console: Console, page: Page) -> None:
