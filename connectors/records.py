@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 Entity = Literal["lead", "deal"]
 Semantics = Literal["open", "won", "lost"]
+Closer = Literal["bot", "person"]
 
 
 class Record:
@@ -172,4 +173,36 @@ class Contact(Record):
     customer_hash: str | None
 
 
-RECORDS: tuple[type[Record], ...] = (Lead, Deal, StageChange, Stage, Pipeline, CrmSource, Owner, Contact)
+@dataclass(slots=True)
+class SupportRequest(Record):
+    """One request of a customer to support: when, how fast, who closed it, how satisfied. No texts.
+
+    `crm` is the source that `lead_id`, `deal_id` and `contact_id` are numbers of; None: the request's own. `csat` is the score as
+    given on a scale that ends at `csat_max` (5: 1 to 5, 10: 0 to 10, 100: percent); both are filled or neither. `nps` is the
+    answer from 0 to 10. `tags` is a canonical JSON list of folded words.
+    """
+
+    TABLE: ClassVar[str] = "support_requests"
+    KEY: ClassVar[tuple[str, ...]] = ("request_id",)
+
+    request_id: str
+    created_at: datetime
+    created_on: date
+    modified_at: datetime | None
+    channel: str | None
+    tags: str | None
+    priority: str | None
+    first_reply_at: datetime | None
+    closed_at: datetime | None
+    closed_by: Closer | None
+    csat: Decimal | None
+    csat_max: int | None
+    nps: int | None
+    crm: str | None
+    lead_id: str | None
+    deal_id: str | None
+    contact_id: str | None
+    customer_hash: str | None
+
+
+RECORDS: tuple[type[Record], ...] = (Lead, Deal, StageChange, Stage, Pipeline, CrmSource, Owner, Contact, SupportRequest)

@@ -5,7 +5,7 @@ No clock, no run id, no machine: what stands in it follows from the warehouse, `
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import evidence, queries
+from pipeline import evidence, pools, queries
 from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
@@ -24,6 +24,7 @@ from pipeline.journeys import UNKNOWN
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
 from pipeline.periods import Periods, Span
+from pipeline.queries import POOLS
 from pipeline.roi import MONTH_DAYS, Money
 
 SCHEMA_VERSION = 2
@@ -75,6 +76,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "sensitivity": [evidence.variation(one) for one in measurement.sensitivity],
         "panel": evidence.panel(measurement.panel),
         "holdout": evidence.holdout(measurement.holdout),
+        "forecast": evidence.forecast(measurement.forecast),
         "verdict": {
             "code": measurement.verdict.code,
             "reason": {"code": measurement.verdict.reason.code, "figures": dict(measurement.verdict.reason.figures)},
@@ -91,6 +93,10 @@ def document(measurement: Measurement) -> dict[str, Json]:
     }
     if not measurement.own.is_empty:
         found["business_funnel"] = evidence.business_funnel(measurement)
+    if measurement.support is not None:
+        found["support"] = pools.support(measurement.support)
+    if measurement.efficiency is not None:
+        found["efficiency"] = pools.efficiency(measurement.efficiency)
     plain = plain_json(found)
     assert isinstance(plain, dict)
     return plain
@@ -118,8 +124,7 @@ def plain_json(value: Any) -> Json:
 
 
 def _launch(measurement: Measurement) -> Json:
-    launch = measurement.launch
-    return {**asdict(launch), "costs": asdict(launch.costs), "scope": asdict(launch.scope)}
+    return measurement.launch.facts()
 
 
 def _span(span: Span) -> Json:
@@ -346,7 +351,7 @@ def _provenance(measurement: Measurement) -> Json:
     return {
         "config_hash": measurement.config_hash,
         "code_version": version(),
-        "sql_hash": _sql_hash(measurement.own),
+        "sql_hash": _sql_hash(measurement.own, [pool for pool in POOLS if getattr(measurement, pool) is not None]),
         "n_leads": measurement.n_leads,
         "n_stage_changes": sum(source.n_stage_changes for source in measurement.sources),
         "sources": [asdict(source) for source in measurement.sources],
@@ -361,10 +366,10 @@ def version() -> str:
         return "checkout"
 
 
-def _sql_hash(own: OwnFunnel) -> str:
-    """SHA-256 (16 hex digits) of every query a measurement runs."""
+def _sql_hash(own: OwnFunnel, pools: Collection[str]) -> str:
+    """SHA-256 (16 hex digits) of every query a measurement with this funnel and these pools runs."""
     digest = hashlib.sha256()
-    for name in (*queries.every_name(), *(queries.names("funnel") if own.steps else ())):
+    for name in (*queries.measured_names(pools), *(queries.names("funnel") if own.steps else ())):
         digest.update(f"{name}\n{queries.load(name).text}\n".encode())
     for one in own.metrics:
         digest.update(f"{one.query.name}\n{one.query.text}\n".encode())

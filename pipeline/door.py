@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from connectors.contract import Landing, Reject, Stream
 from pipeline.database import Database
-from pipeline.tombstones import PERSON, Belongings, Key, buried, bury, find, take_out
+from pipeline.tombstones import NAMED, PERSON, Belongings, Key, buried, buried_elsewhere, bury, find, take_out
 
 _ENTITIES = {"lead": "leads", "deal": "deals"}
 _TICK = timedelta(microseconds=1)
@@ -32,6 +32,7 @@ class Door:
         self._source = source
         self._n_known = 0
         self._stones: dict[Key, bool] = {}  # key -> gone at the source too
+        self._elsewhere: set[tuple[str, str, str]] = set()  # source, table, key of erased rows that support requests may name
         self.has_written = False  # tombstones, in the check made last
 
     def check(self, connection: Connection, parts: Sequence[Part], run_id: str, seen_at: datetime) -> int:
@@ -39,14 +40,15 @@ class Door:
         person's goes as well: the lead that had no number yet, its stage changes."""
         self.look(connection)
         self.has_written = False
-        if not self._stones:
+        if not self._stones and not self._elsewhere:
             return 0
         self._n_known = -1  # another look next time: what is learned here is true only if this commits
         n_rows: int = sum(part.rows.num_rows for part in parts)
         back: set[Key] = set()
         while True:
             turned = set()
-            for table in ("contacts", "leads", "deals"):  # a deal is known by its lead, both by their contact
+            # A deal is known by its lead, both by their contact; a support request by any of them.
+            for table in ("contacts", "leads", "deals", "support_requests"):
                 for part in _of(parts, table):
                     turned |= self._filter(part, table)
             back |= {key for key in turned if self._stones.get(key)}
@@ -71,6 +73,7 @@ class Door:
         n = int(connection.execute(text("SELECT COUNT(*) FROM tombstones")).scalar_one())
         if n != self._n_known:
             self._stones = buried(connection, self._source)
+            self._elsewhere = buried_elsewhere(connection, self._source)
             self._n_known = n
 
     def numbers(self, stream: Stream) -> set[int]:
@@ -117,11 +120,25 @@ class Door:
                 is_known = pc.or_(self._among(rows, "entity_id", of), self._among(rows, "change_id", table, entity))
                 found = pc.or_(found, pc.and_(here, is_known))
             return found
+        if table == "support_requests":
+            return self._turned_requests(rows)
         found = pc.or_(self._among(rows, "customer_hash", PERSON), self._among(rows, f"{table[:-1]}_id", table))
         if table in ("leads", "deals"):
             found = pc.or_(found, self._among(rows, "contact_id", "contacts"))
         if table == "deals":
             found = pc.or_(found, self._among(rows, "lead_id", "leads"))
+        return found
+
+    def _turned_requests(self, rows: pa.Table) -> pa.ChunkedArray:
+        """Which support requests are of erased people, by hash, or by a lead, deal or contact they name, here or in their CRM."""
+        found = pc.or_(self._among(rows, "customer_hash", PERSON), self._among(rows, "request_id", "support_requests"))
+        is_own = pc.equal(pc.fill_null(rows.column("crm"), self._source), self._source)
+        for column, table in NAMED.items():
+            found = pc.or_(found, pc.and_(is_own, self._among(rows, column, table)))
+            if self._elsewhere:
+                named = zip(rows.column("crm").to_pylist(), rows.column(column).to_pylist(), strict=True)
+                there = [(crm, table, key) in self._elsewhere for crm, key in named]
+                found = pc.or_(found, pa.chunked_array([pa.array(there, pa.bool_())]))
         return found
 
     def _among(self, rows: pa.Table, column: str, table: str, entity: str = "") -> pa.ChunkedArray:

@@ -1,11 +1,13 @@
 """What stands behind a claim, as JSON values: effects, guards, controls, looks, placebo launches, comparisons, priors."""
 
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline.claims import Claim
 from pipeline.controls import Candidate
 from pipeline.effects import Effect, Interval
+from pipeline.forecast import BANDS, HALF_LIFE_MONTHS, HORIZONS, Forecast, Line, Repeats, Worth
 from pipeline.holdout import HoldoutEffect, TooFewLeads
 from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
@@ -13,6 +15,7 @@ from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.panel import Panel
 from pipeline.power import Power
 from pipeline.recording import Guard
+from pipeline.returning import Tried
 from pipeline.sensitivity import Variation
 
 Json = Any  # a JSON value
@@ -196,3 +199,90 @@ def business_funnel(measurement: Measurement) -> Json:
         ],
         "titles": {name: dict(names) for name, names in own.titles.items()},
     }  # fmt: skip
+
+
+def forecast(found: Forecast | None) -> Json:
+    """What lies ahead. `net` of a line: its quantiles, by the text of each, at month 0, 1 ... 12."""
+    if found is None:
+        return None
+    launch = found.launch
+    return {
+        "missing": found.missing,
+        "horizons": list(HORIZONS),
+        "half_life_months": HALF_LIFE_MONTHS,
+        "launch": None if launch is None else {
+            "claim": launch.claim,
+            "is_proven": launch.is_proven,
+            "window_months": launch.window_months,
+            "new_share": launch.new_share,
+            "new_customers_a_month": interval(launch.new_customers),
+            "no_repeats": launch.no_repeats,
+            "lines": [_line(line) for line in launch.lines],
+        },
+        "repeats": _repeats(found.repeats),
+    }  # fmt: skip
+
+
+def _line(line: Line) -> Json:
+    back = line.payback
+    return {
+        "half_life_months": line.half_life_months,
+        "net": None if line.net is None else {f"{band:g}": path for band, path in zip(BANDS, line.net, strict=True)},
+        "at": [
+            {
+                "months": at.months,
+                "effect": interval(at.effect),
+                "repeats": interval(at.repeats),
+                "cost": at.cost,
+                "net": interval(at.net),
+                "roi": interval(at.roi),
+            }
+            for at in line.at
+        ],
+        "payback_months": None if back is None else {"estimate": back.median, "low": back.low, "high": back.high},
+        "p_not_within": None if back is None else back.p_never,
+    }
+
+
+def _repeats(found: Repeats) -> Json:
+    model = found.parameters
+    curve = None if found.curve is None else dict(zip(("estimate", "low", "high"), found.curve, strict=True))
+    return {
+        "missing": found.missing,
+        "n_customers": found.n_customers,
+        "n_visits": found.n_visits,
+        "n_unknown": found.n_unknown,
+        "months": found.months,
+        "model": found.model,
+        "parameters": None if model is None else {name: getattr(model, name) for name in ("r", "alpha", "a", "b")},
+        "curve": curve,
+        "watched_months": found.watched,
+        "reach_months": found.reach,
+        "decay_a_month": found.decay,
+        "shock": found.shock,
+        "season": found.season,
+        "widening": found.widening,
+        "check": interval(found.check),
+        "value": [_worth(one) for one in found.value],
+        "known": [_worth(one) for one in found.known],
+        "tried": [_tried(one) for one in found.tried],
+    }
+
+
+def _worth(found: Worth) -> Json:
+    return {"months": found.months, "visits": interval(found.visits), "money": interval(found.money)}
+
+
+def _tried(found: Tried) -> Json:
+    return {
+        "model": found.model,
+        "on": date(1970, 1, 1) + timedelta(days=found.origin_day),
+        "months": found.months,
+        "n_customers": found.n_customers,
+        "visits": found.observed,
+        "predicted": interval(found.predicted),
+        "money": found.observed_money,
+        "predicted_money": interval(found.predicted_money),
+        "naive": found.naive,
+        "surprise": float(found.surprise),
+    }

@@ -29,6 +29,14 @@ OTHER = "other"  # as a channel: filled in, but no rule fits
 ORIGIN_FIELDS = ("crm_source", "utm_source", "utm_medium", "utm_campaign")
 ANY_PIPELINE = "*"
 
+# Sources of support requests alone have no leads to judge.
+_HEARD = """
+    select source from (select distinct source from commits where seen_at <= :seen_until) as heard
+    where not exists (select 1 from support_requests as r where r.source = heard.source and r.seen_at <= :seen_until)
+        or exists (select 1 from leads as l where l.source = heard.source)
+        or exists (select 1 from deals as d where d.source = heard.source)
+"""
+
 StageKey = tuple[str, str, str, str]  # source, entity, pipeline_id, stage_id
 Origin = tuple[str, str, str, str]  # ORIGIN_FIELDS, empty where not filled
 
@@ -115,7 +123,7 @@ def build_journeys(
     known: dict[str, object] = {"seen_until": seen_until}
     reading.create("parts", load("parts"), {**known, "currency": currency})
     reading.create("payments", load("payments"), known)
-    heard = [row.source for row in reading.rows("select distinct source from commits where seen_at <= :seen_until", known)]
+    heard = [row.source for row in reading.rows(_HEARD, known)]
     reading.load("scope_sources", _texts({"source": (scope and scope.sources) or heard}))
     if own.steps or own.metrics:
         _create_funnel(reading, own, known)

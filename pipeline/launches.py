@@ -1,11 +1,13 @@
 """What is measured, and what it costs: config/launches.toml."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from pipeline.errors import ConfigError
+from pipeline.stages import MILESTONES
 from pipeline.strict import Place, build, check_name, nearest, read_toml
 
 # The table that holds the programmes (`programmes`); a launch may still be called so.
@@ -55,6 +57,44 @@ class ControlChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportTerms:
+    """What it takes to reckon support: nothing is guessed, a line left out is "not counted".
+
+    `minutes_per_request` is what a request takes a person, `sla_minutes` the promise of a first reply by priority ("*": any
+    other). A customer who pays within `return_days` after writing has come back; by default the launch's horizon.
+    """
+
+    channels: tuple[str, ...] = ()  # of requests, as the export names them; empty: all
+    return_days: int | None = None
+    minutes_per_request: float | None = None
+    hour_rate: float | None = None
+    is_saved_cash: bool = False  # only when somebody is really not paid for the hours is the saving money
+    one_off: float | None = None
+    monthly: float | None = None
+    per_request: float | None = None
+    sla_minutes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A move into one of `stages` (a reminder was sent), and the milestone it is to bring about within `days`, the last
+    included."""
+
+    stages: tuple[str, ...]
+    outcome: str = "visited"
+    days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """The pool of figures beside money: whose they are, what they are measured against, and the actions that are followed."""
+
+    owners: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, float] = field(default_factory=dict)  # in the metric's unit; default: the launch's pre period
+    actions: Mapping[str, Action] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """A thing that started on a date, in a scope, with costs."""
 
@@ -68,6 +108,13 @@ class Launch:
     scope: Scope = field(default_factory=Scope)
     holdout: Holdout | None = None
     control: ControlChoice | None = None
+    support: SupportTerms | None = None
+    efficiency: Efficiency | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain values; the pools only where they are configured."""
+        found = asdict(self)
+        return {name: value for name, value in found.items() if value is not None or name not in ("support", "efficiency")}
 
 
 def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
@@ -119,6 +166,36 @@ def _check_launch(launch: Launch, place: Place) -> None:
             raise ConfigError(f"{place.of('control').of('keys')}: name at least one {launch.control.dimension}")
     if launch.holdout is not None:
         _check_holdout(launch, launch.holdout, place.of("holdout"))
+    if launch.support is not None:
+        _check_support(launch.support, place.of("support"))
+    if launch.efficiency is not None:
+        for name, action in launch.efficiency.actions.items():
+            _check_action(action, place.of("efficiency").of("actions").of(name))
+
+
+def _check_support(terms: SupportTerms, place: Place) -> None:
+    for name in ("minutes_per_request", "hour_rate", "one_off", "monthly", "per_request"):
+        amount = getattr(terms, name)
+        if amount is not None and not 0 <= amount <= 1e12:
+            raise ConfigError(f"{place.of(name)}: a number from 0 to 10^12, not negative", hint="leave it out if it is not known")
+    if terms.return_days is not None and not 1 <= terms.return_days <= 366:
+        raise ConfigError(f"{place.of('return_days')}: days a customer may take to buy again, from 1 to 366")
+    for priority, minutes in terms.sla_minutes.items():
+        if not 0 < minutes <= 366 * 1440:
+            where = place.of("sla_minutes").of(priority)
+            raise ConfigError(f"{where}: minutes to the first reply, above 0 and at most a year")
+
+
+def _check_action(action: Action, place: Place) -> None:
+    if not action.stages:
+        raise ConfigError(f"{place.of('stages')}: name at least one stage that the action moves a lead or deal into")
+    if action.outcome not in MILESTONES:
+        raise ConfigError(
+            f"{place.of('outcome')}: {action.outcome!r} is no milestone{nearest(action.outcome, MILESTONES)}",
+            hint=f"milestones: {', '.join(MILESTONES)}",
+        )
+    if not 0 <= action.days <= 366:
+        raise ConfigError(f"{place.of('days')}: days within which the outcome counts, from 0 (the day itself) to 366")
 
 
 def _check_holdout(launch: Launch, holdout: Holdout, place: Place) -> None:

@@ -29,8 +29,11 @@ from pipeline.claims import (
     reach_verdict,
 )
 from pipeline.controls import Candidate, Control
+from pipeline.customers import read_history
 from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
+from pipeline.efficiency import Pool, observe_pool
+from pipeline.forecast import Forecast, forecast
 from pipeline.funnel import OwnFunnel
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.hurdles import Hurdle
@@ -41,6 +44,7 @@ from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
+from pipeline.observed import sides_of
 from pipeline.own_figures import StepCount, count_steps, observe_own
 from pipeline.panel import Panel, measure_panel
 from pipeline.periods import (
@@ -62,6 +66,7 @@ from pipeline.queries import load
 from pipeline.recording import Guard
 from pipeline.sensitivity import Variation
 from pipeline.settings import Settings
+from pipeline.support import Support, observe_support
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
@@ -111,6 +116,7 @@ class Measurement:
     power: Power | None
     sensitivity: tuple[Variation, ...]
     panel: Panel | None
+    forecast: Forecast | None
     holdout: HoldoutEffect | TooFewLeads | None  # a text: why a running hold-out cannot be read yet
     findings: tuple[Finding, ...]
     unclosed: tuple[WrongRow, ...]
@@ -125,6 +131,8 @@ class Measurement:
     own: OwnFunnel
     """The business's own funnel; its metrics stand among `metrics`, nothing of money looks at them."""
     steps: tuple[StepCount, ...]
+    support: Support | None = None
+    efficiency: Pool | None = None
 
     @property
     def headline(self) -> Claim | None:
@@ -137,7 +145,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     """Measure a launch as of a time.
 
     `known_on`: count outcomes as if no later day were known, though corrections made since then are. `is_brief` leaves out
-    what no figure needs: days, how long until more is known, other choices, owners' panel, hold-out.
+    what no figure needs: days, how long until more is known, other choices, owners' panel, forecast, hold-out.
     Raises NothingToMeasure (a launch in the future, no leads, no pre period), ConfigError (a negative cost), WarehouseError.
     """
     business = settings.business
@@ -189,6 +197,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
         more = outlook(ground, claims, parts, again, bool(found.candidates))
     verdict = reach_verdict(launch, rung, claims, score, found.guards)
+    support, efficiency = (None, None) if is_brief else _beside(reading, launch, periods, known_on, as_of)
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
@@ -198,6 +207,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         pasts=found.pasts, placebo=found.placebo,
         power=more.power, sensitivity=more.sensitivity,
         panel=None if is_brief else measure_panel(reading, launch.scope, launch.started_on, periods, known_on),
+        forecast=None if is_brief else _ahead(reading, settings, periods, horizon, known_on, rung, claims),
         holdout=None if is_brief else _held_out(reading, launch, periods, horizon),
         unclosed=() if is_brief else tuple(wrong_rows(reading, "visits_never_closed", window)),
         findings=findings, trust_score=score, stages=stages,
@@ -205,7 +215,20 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
         own=settings.funnel,
         steps=count_steps(reading, settings.funnel, settings.stages, periods, horizon_hours(horizon.days)),
+        support=support, efficiency=efficiency,
     )  # fmt: skip
+
+
+def _beside(
+    reading: "Reading", launch: Launch, periods: Periods, known_on: date, as_of: AsOf
+) -> tuple[Support | None, Pool | None]:
+    """What stands beside the money: support and the efficiency pool."""
+    sides, seen_until = sides_of(periods), as_of.seen_until
+    days = periods.horizon_days
+    support = observe_support(reading, launch, sides, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    replies = support.metrics.get("first_reply") if support else None
+    pool = observe_pool(reading, launch, sides, replies, horizon_days=days, known_on=known_on, seen_until=seen_until)
+    return support, pool
 
 
 def _other_horizon(
@@ -239,6 +262,16 @@ def _held_out(reading: "Reading", launch: Launch, periods: Periods, horizon: Hor
         return None
     treated, held = observe_arms(reading, launch.holdout, periods.post_weeks, horizon_hours(horizon.days))
     return analyse(treated, held, share=launch.holdout.share)
+
+
+def _ahead(
+    reading: "Reading", settings: Settings, periods: Periods, horizon: Horizon, known_on: date, rung: Rung,
+    claims: Mapping[ClaimName, Claim],
+) -> Forecast:  # fmt: skip
+    """The next months of the launch, out of its leading claim and of how customers come back."""
+    history = read_history(reading, known_on, settings.business.zone, horizon_hours(horizon.days))
+    leading = None if rung.headline == "none" else claims.get(rung.headline)
+    return forecast(leading, history, (periods.post.start - date(1970, 1, 1)).days)
 
 
 def coverage_of(reading: "Reading", as_of: AsOf, launch: Launch, zone: tzinfo) -> tuple[SourceCoverage, ...]:

@@ -169,6 +169,8 @@ def cells(query: Query, rows: "pa.Table") -> Cells:
     codes: dict[str, IntArray] = {}
     labels: dict[str, tuple[str, ...]] = {}
     for dimension, column in DIMENSIONS.items():
+        if column not in rows.column_names:  # a request to support has no branch
+            continue
         unordered, labels[dimension] = _encoded(rows.column(column))
         codes[dimension] = unordered[order]
     day = rows.column("created_on").to_numpy().astype("datetime64[D]").astype(np.int64)

@@ -5,13 +5,17 @@ indented line goes on with the one before). `NAME.<dialect>.sql` beside NAME.sql
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-_KEYS = ("title", "unit", "better", "definition")
+_KEYS = ("title", "unit", "better", "definition", "owner")
+# Folders of figures that stand beside money, and the queries of the top that prepare them.
+POOLS: Mapping[str, tuple[str, ...]] = {
+    "support": ("dialogues", "support_requests", "support_seen"), "efficiency": ("moves",),
+}  # fmt: skip
 _HEADER = re.compile(r"--\s*(?:(?P<key>[a-z]+):)?\s*(?P<text>.*)")
 _NOT_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
@@ -44,6 +48,7 @@ class Query:
     definition: str
     parameters: frozenset[str]
     overrides: Mapping[str, str]  # other texts by dialect
+    owner: str = ""  # who answers for the figure, unless the launch names somebody
 
     def sql(self, dialect: str) -> str:
         """The text that runs on a database."""
@@ -97,8 +102,9 @@ def parsed(body: str, name: str, overrides: Mapping[str, str] = MappingProxyType
             raise ValueError(f"sql/{name}.{dialect}.sql takes other parameters than sql/{name}.sql")
     header = _header(body)
     return Query(
-        name, body, header["title"], header["unit"], header["better"], header["definition"], parameters=found, overrides=overrides
-    )
+        name, body, header["title"], header["unit"], header["better"], header["definition"], parameters=found,
+        overrides=overrides, owner=header["owner"],
+    )  # fmt: skip
 
 
 def parameters(text: str) -> frozenset[str]:
@@ -136,5 +142,12 @@ def _header(text: str) -> dict[str, str]:
 
 
 def every_name() -> list[str]:
-    """All queries: those of the top, then metrics and checks."""
-    return [*names(), *names("metrics"), *names("checks")]
+    """All queries: those of the top, then metrics, checks and the pools."""
+    return [*names(), *names("metrics"), *names("checks"), *(name for pool in POOLS for name in names(pool))]
+
+
+def measured_names(pools: Collection[str] = ()) -> list[str]:
+    """The queries behind a measurement that has these pools."""
+    absent = [pool for pool in POOLS if pool not in pools]
+    left_out = {name for pool in absent for name in (*POOLS[pool], *names(pool))}
+    return [name for name in every_name() if name not in left_out]

@@ -133,7 +133,7 @@ class Settings:
             {"timezone": self.business.timezone, "currency": self.business.currency, "closures": self.business.closures},
             [asdict(rule) for rule in self.channels],
             sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
-            asdict(launch),
+            launch.facts(),
             *([] if self.funnel.is_empty else [self.funnel.facts()]),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
@@ -185,6 +185,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             "PAYBACK_HASH_KEY is missing or shorter than 16 characters",
             hint="put PAYBACK_HASH_KEY=<long random text> into the .env beside the config folder; `payback init` makes one",
         )
+    _check_crms(outline.sources, main)
     home = folder.resolve().parent
     return Settings(
         folder=folder,
@@ -218,6 +219,16 @@ def load_business(folder: Path) -> Business:
     business = build(Business, read_toml(main).get("business", {}), Place(main, "business"), {})
     _check_business(business, Place(main))
     return business
+
+
+def _check_crms(sources: Mapping[str, Mapping[str, Any]], file: Path) -> None:
+    """A source of support requests names the source whose leads they point to."""
+    for name, table in sources.items():
+        crm = table.get("crm")
+        if isinstance(crm, str) and crm not in sources:
+            place = Place(file, f"sources.{name}").of("crm")
+            known = sorted(sources)
+            raise ConfigError(f"{place}: no source {crm!r}{nearest(crm, known)}", hint=f"known: {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)

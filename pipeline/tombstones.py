@@ -2,7 +2,8 @@
 
 A person is a keyed hash. To it belong the contacts, leads and deals that carry the hash in any version, the contact such a row
 names (unless that contact, or another row that names it, carries the hash of somebody else), the deals of its leads and the lead
-of its deals, and the stage changes of all of them. What is taken out leaves a tombstone: its key and the hash, nothing else.
+of its deals, the stage changes of all of them, and the requests to support that carry the hash or name one of them. What is
+taken out leaves a tombstone: its key and the hash, nothing else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +17,10 @@ from pipeline.database import Database
 from pipeline.tables import ERASURES, TOMBSTONES
 
 PERSON = "person"
-_KEYS = {"contacts": "contact_id", "leads": "lead_id", "deals": "deal_id", "stage_changes": "change_id"}
-_MONTHS = {"contacts": None, "leads": "created_on", "deals": "created_on", "stage_changes": "moved_on"}
+_KEYS = {"contacts": "contact_id", "leads": "lead_id", "deals": "deal_id", "stage_changes": "change_id",
+         "support_requests": "request_id"}
+_MONTHS = {"contacts": None, "leads": "created_on", "deals": "created_on", "stage_changes": "moved_on",
+           "support_requests": "created_on"}
 TABLES = tuple(_KEYS)
 
 _FOUND = {
@@ -58,7 +61,15 @@ _FOUND = {
         SELECT DISTINCT c.source, c.entity, c.change_id AS record_key, c.entity_id AS owner_key FROM stage_changes AS c
         JOIN sought_rows AS s ON s.source = c.source AND s.record_key = c.entity_id
             AND ((s.table_name = 'leads' AND c.entity = 'lead') OR (s.table_name = 'deals' AND c.entity = 'deal'))""",
+    "support_requests": """
+        SELECT DISTINCT source, '' AS entity, request_id AS record_key, '' AS owner_key FROM support_requests
+        WHERE customer_hash IN (SELECT hash FROM sought_people)
+            OR (COALESCE(crm, source), contact_id) IN (SELECT source, record_key FROM sought_rows WHERE table_name = 'contacts')
+            OR (COALESCE(crm, source), lead_id) IN (SELECT source, record_key FROM sought_rows WHERE table_name = 'leads')
+            OR (COALESCE(crm, source), deal_id) IN (SELECT source, record_key FROM sought_rows WHERE table_name = 'deals')""",
 }
+# What a support request may name: column -> the table of what it names.
+NAMED = {"contact_id": "contacts", "lead_id": "leads", "deal_id": "deals"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -174,6 +185,18 @@ def buried(connection: Connection, source: str) -> dict[Key, bool]:
         {"source": source, "person": PERSON},
     )
     return {Key(row.source, row.table_name, row.entity, row.record_key, row.owner_key): row.is_gone for row in rows}
+
+
+def buried_elsewhere(connection: Connection, source: str) -> set[tuple[str, str, str]]:
+    """Source, table and key of the erased leads, deals and contacts of other sources: requests to support may name them."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT source, table_name, record_key FROM tombstones "
+            "WHERE source <> :source AND table_name IN ('contacts', 'leads', 'deals')"
+        ),
+        {"source": source},
+    )
+    return {(row.source, row.table_name, row.record_key) for row in rows}
 
 
 def _stage(database: Database, connection: Connection, found: Belongings) -> None:

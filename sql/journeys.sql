@@ -158,7 +158,7 @@ in_order as (
         )
 )
 select
-    source, journey_id, entity, created_at, created_on, channel, branch, owner_id, pipeline_id, customer,
+    source, journey_id, entity, created_at, created_on, channel, branch, owner_id, pipeline_id, customer, customer_source,
     coalesce(cast(extract(epoch from (created_at - previous_created_at)) as double precision) <= 2592000, false) as is_duplicate,
     coalesce(is_marked_repeat, false) or previous_created_at is not null as is_repeat,
     n_earlier_visits as n_visits_before,

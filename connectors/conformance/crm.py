@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 
-from connectors.conformance.facts import Facts, invent
+from connectors.conformance.facts import Facts, created, invent
 from connectors.conformance.faults import Fault, FaultPlan
 from connectors.contract import Meter, Stream, Walk
 
@@ -209,7 +209,7 @@ class FakeCrm:
         if not is_touch:
             made_at = row.facts.get("created_at", row.modified)
             row.past.append(row.facts)
-            row.facts = invent(self.rng, table.stream, row.key, row.modified) | {"created_at": made_at}
+            row.facts = created(invent(self.rng, table.stream, row.key, row.modified), made_at)
 
     def delete(self, table: Table) -> Row | None:
         row = self._pick(table)

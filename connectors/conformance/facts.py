@@ -73,6 +73,14 @@ _INVENT: dict[str, Callable[[random.Random], Any]] = {
     "is_active": lambda rng: rng.random() < 0.8,
     "has_phone": lambda rng: None,
     "customer_hash": lambda rng: None,
+    "channel": lambda rng: rng.choice((None, "telegram", "Чат на сайте", "WhatsApp")),
+    "tags": lambda rng: rng.choice((None, '["доставка"]', '["возврат","оплата"]')),
+    "priority": lambda rng: rng.choice((None, "высокий", "low")),
+    "closed_by": lambda rng: rng.choice((None, "bot", "person")),
+    "csat": lambda rng: rng.choice((None, Decimal(rng.randrange(2, 11)) / 2)),
+    "nps": lambda rng: rng.choice((None, rng.randrange(11))),
+    "crm": lambda rng: None,
+    "deal_id": _link,
 }
 
 
@@ -90,6 +98,10 @@ def invent(rng: random.Random, stream: Stream, key: int, at: datetime) -> Facts:
             facts[name] = str(key) if _is_number(name) else f"C{key}"
         elif name in ("created_at", "moved_at"):
             facts[name] = at - timedelta(seconds=rng.randrange(0, 5_000_000))
+        elif name in ("first_reply_at", "closed_at"):
+            facts[name] = rng.choice((None, facts["created_at"] + timedelta(seconds=rng.randrange(0, 500_000))))
+        elif name == "csat_max":
+            facts[name] = None if facts["csat"] is None else 5
         elif name in _INVENT:
             facts[name] = _INVENT[name](rng)
     if "customer_hash" in field_names(record):
@@ -97,6 +109,12 @@ def invent(rng: random.Random, stream: Stream, key: int, at: datetime) -> Facts:
         facts["email"] = rng.choice((None, f"Anna{rng.randrange(100)}@{MAIL_MARK}"))
         facts["has_phone"] = facts["phone"] is not None
     return facts
+
+
+def created(facts: Facts, at: datetime) -> Facts:
+    """The facts of a row created at `at`; a reply and an end come as long after it as they did."""
+    after = [name for name in ("first_reply_at", "closed_at") if facts.get(name)]
+    return facts | {"created_at": at} | {name: at + (facts[name] - facts["created_at"]) for name in after}
 
 
 def honest_record(stream: Stream, facts: Facts, modified: datetime, surroundings: Surroundings) -> Record:
@@ -116,6 +134,10 @@ def honest_record(stream: Stream, facts: Facts, modified: datetime, surroundings
                 values[name] = modified
             case "customer_hash":
                 values[name] = customer_hash(surroundings.hash_key, phone=facts["phone"], email=facts["email"])
+            case "closed_by" if facts["closed_at"] is None:
+                values[name] = None
+            case "channel" | "priority":
+                values[name] = fold(facts[name] or "")
             case "crm_source" | "utm_source" | "utm_medium" | "utm_campaign" | "utm_content" | "utm_term":
                 values[name] = fold(facts[name] or "")
             case _:

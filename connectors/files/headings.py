@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.errors import OptionError
+from connectors.files.request_headings import REQUEST_FIELDS, REQUEST_HINTS
 from connectors.text import clean_name, fold
 
 # Our field -> headings in the order of preference, already plain (see `plain`). An empty tuple: only by configuration.
@@ -97,9 +98,17 @@ def plain(heading: str) -> str:
     return _GAPS.sub(" ", _SIGN.sub("", fold(heading) or "")).strip(" :*")
 
 
+def fields_of(record: str) -> Mapping[str, tuple[str, ...]]:
+    """The fields a file of `record` may have, with their headings."""
+    if record == "support_requests":
+        return REQUEST_FIELDS
+    return {**FIELDS, **_DEAL_FIELDS} if record == "deals" else FIELDS
+
+
 def n_known(headings: Sequence[str], wanted: Sequence[str]) -> int:
     """How many of the headings are known, or configured (`wanted`)."""
-    known = {_twin(one) for headings_of in FIELDS.values() for one in headings_of} | {_twin(plain(one)) for one in wanted}
+    every = (*FIELDS.values(), *REQUEST_FIELDS.values())
+    known = {_twin(one) for headings_of in every for one in headings_of} | {_twin(plain(one)) for one in wanted}
     return sum(_twin(plain(one)) in known for one in headings)
 
 
@@ -113,18 +122,18 @@ def recognise(
     """The columns of one file. Raises OptionError naming what is missing and how to get it."""
     row = [plain(one) for one in headings]
     fields: dict[str, tuple[int, ...]] = {}
-    for field, known in FIELDS.items():
+    for field, known in fields_of(record).items():
         if field in columns:
             fields[field] = _configured(file, f"columns.{field}", columns[field], headings, row)
             continue
         found: list[int] = []
-        for heading in _DEAL_FIELDS.get(field, known) if record == "deals" else known:
+        for heading in known:
             found += _places(heading, row)
             if found and field not in _ALL_COUNT:
                 break
         if found:
             fields[field] = tuple(found)
-    for field, hint in _MISSING.items():
+    for field, hint in (REQUEST_HINTS if record == "support_requests" else _MISSING).items():
         if field not in fields:
             what = {"id": "no column with the ID", "created": "no column with the date of creation"}[field]
             raise OptionError(f"{file}: {what} ({_shown(headings, fields)})", hint=hint)

@@ -8,19 +8,17 @@ from connectors.errors import PayloadError
 from connectors.files.lines import LineSums, repeated_ids
 from connectors.files.rows import RowFault, RowReader
 from connectors.files.tables import Row, Table
-from connectors.records import Deal, Lead, Record, StageChange
+from connectors.records import Deal, Lead, Record, StageChange, SupportRequest
 
 BATCH = 5000  # rows between two commits
 _BAD_LIMIT = 1000  # bad rows from which on a file that is bad by more than half is given up
-# Fields without which a figure will be missing, and the finding's severity.
-_EXPECTED = {"stage": "warning", "source": "info", "utm_source": "info", "amount": "info", "owner": "info"}
 
 
 @dataclass(slots=True)
 class Batch:
     """What some thousand rows gave."""
 
-    records: list[Lead | Deal] = field(default_factory=list)
+    records: list[Lead | Deal | SupportRequest] = field(default_factory=list)
     changes: list[StageChange] = field(default_factory=list)
     undone: list[tuple[str, str]] = field(default_factory=list)  # full keys of changes that the rows say did not happen
     rejects: list[Reject] = field(default_factory=list)
@@ -84,12 +82,8 @@ class FileImport:
         reader = self._reader
         found = self._sums.findings(self._name, stream)
         for severity in ("warning", "info"):
-            missing = [name for name, how in _EXPECTED.items() if how == severity and name not in reader.columns.fields]
+            missing = [name for name, how in reader.expected.items() if how == severity and name not in reader.columns.fields]
             if missing:
                 detail = {"file": self._name, "columns": ", ".join(missing)}
                 found.append(Finding("columns_missing", severity, stream, len(missing), detail))
-        if reader.n_untimed:
-            found.append(Finding("stage_time_unknown", "warning", stream, reader.n_untimed, {"file": self._name}))
-        if reader.n_modified:
-            found.append(Finding("stage_time_from_last_change", "info", stream, reader.n_modified, {"file": self._name}))
-        return found
+        return [*found, *reader.findings(self._name, stream)]

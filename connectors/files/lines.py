@@ -98,11 +98,15 @@ class LineSums:
     def findings(self, file: str, stream: str) -> list[Finding]:
         """What was strange about rows of one id."""
         found = []
-        if self._n_summed:
+        if not self._reader.adds_up:
+            if self._n_differing:
+                detail: dict[str, str | int | float] = {"file": file, **self._differing}
+                found.append(Finding("requests_repeated", "warning", stream, self._n_differing, detail))
+        elif self._n_summed:
             severity = "info" if self._reader.columns.has_products else "warning"
             found.append(Finding("rows_summed", severity, stream, self._n_summed, {"file": file}))
         if self._n_copies:
             found.append(Finding("rows_copied", "warning", stream, self._n_copies, {"file": file}))
-        if self._n_differing:
+        if self._n_differing and self._reader.adds_up:
             found.append(Finding("lines_disagree", "warning", stream, self._n_differing, {"file": file, **self._differing}))
         return found

@@ -10,10 +10,12 @@ from connectors.files.folder import ExportFile, export_files
 from connectors.files.headings import n_known, recognise
 from connectors.files.importing import Batch, FileImport
 from connectors.files.options import Options, as_list, check_options
+from connectors.files.requests import RequestReader
 from connectors.files.rows import RowReader
 from connectors.files.tables import digest_of, open_table
-from connectors.records import CrmSource, Deal, Lead, Owner, Pipeline, Record, Stage, StageChange
+from connectors.records import CrmSource, Deal, Lead, Owner, Pipeline, Record, Stage, StageChange, SupportRequest
 
+_RECORDS: Mapping[str, type[Record]] = {"leads": Lead, "deals": Deal, "support_requests": SupportRequest}
 READING = "2"  # raise it when the same file would be read differently: then every file is read again
 
 
@@ -43,7 +45,7 @@ class Files:
         self._findings: list[Finding] = []
         entity = "deal" if options.record == "deals" else "lead"
         only = {"entity": entity}
-        self._main = Stream(options.record, Deal if entity == "deal" else Lead, Walk.WHOLE)
+        self._main = Stream(options.record, _RECORDS[options.record], Walk.WHOLE)
         self._history = Stream(f"{entity}_history", StageChange, Walk.WHOLE, only=only)
         self._directory = (
             Stream("stages", Stage, Walk.WHOLE, only=only),
@@ -58,7 +60,9 @@ class Files:
         return cls(options, surroundings)
 
     def streams(self) -> Sequence[Stream]:
-        """Leads or deals, their stage changes, and the names that occur in them."""
+        """Leads or deals, their stage changes, and the names that occur in them; or requests to support, which have neither."""
+        if self._main.record is SupportRequest:
+            return (self._main,)
         return (self._main, self._history, *self._directory)
 
     def findings(self) -> Sequence[Finding]:
@@ -97,7 +101,8 @@ class Files:
         asked = self._options
         mapping = (asked.record, sorted(self._columns.items()), sorted(self._milestones.items()))
         defaults = (asked.encoding, asked.delimiter, asked.date_order, asked.branch, asked.currency, asked.country)
-        return repr((READING, mapping, defaults, str(self._surroundings.timezone)))
+        of_requests = (asked.crm, asked.csat_scale, asked.bots) if asked.record == "support_requests" else ()
+        return repr((READING, mapping, defaults, str(self._surroundings.timezone), *of_requests))
 
     def _import(self, file: ExportFile, digest: str, wanted: Sequence[Stream], known: Mapping[str, _Imported]) -> Iterator[Chunk]:
         """The rows of one file. Its digest goes with the last chunk of a stream, and only when nobody wrote to it meanwhile."""
@@ -129,7 +134,8 @@ class Files:
             score=lambda cells: n_known(cells, configured),
         )
         columns = recognise(file.name, table.headings, asked.record, self._columns, self._milestones)
-        return FileImport(file.name, table, RowReader(asked, self._surroundings, columns, table.serial_origin))
+        reader = RequestReader if self._main.record is SupportRequest else RowReader
+        return FileImport(file.name, table, reader(asked, self._surroundings, columns, table.serial_origin))
 
     def _chunks(
         self,

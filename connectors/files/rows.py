@@ -1,18 +1,18 @@
 """One row of cells -> one lead or deal, with the stage changes its dates tell of. What cannot be read is a `RowFault`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import TypeVar
 
-from connectors.contract import Surroundings
+from connectors.contract import Finding, Surroundings
 from connectors.files.headings import Columns
 from connectors.files.options import Options
 from connectors.people import PERSONAL, customer_hash, impersonal
-from connectors.records import CrmSource, Deal, Entity, Lead, Owner, Pipeline, Record, Stage, StageChange
+from connectors.records import CrmSource, Deal, Entity, Lead, Owner, Pipeline, Record, Stage, StageChange, SupportRequest
 from connectors.text import clean_name, fold
 from connectors.values import flag, local_day, ru_money, ru_time, wall_utc
 
@@ -42,9 +42,12 @@ _TEXTS = (
     "phone", "email", "repeat", "branch", "lead",
 )  # fmt: skip
 
+# Fields without which a figure will be missing, and the finding's severity.
+_EXPECTED = {"stage": "warning", "source": "info", "utm_source": "info", "amount": "info", "owner": "info"}
+
 T = TypeVar("T")
 # A row's record, the stage changes it tells of, and the full keys of those that it says did not happen.
-Taken = tuple[Lead | Deal, list[StageChange], list[tuple[str, str]]]
+Taken = tuple[Lead | Deal | SupportRequest, list[StageChange], list[tuple[str, str]]]
 
 
 class RowFault(Exception):
@@ -58,9 +61,12 @@ class RowFault(Exception):
 class RowReader:
     """Reads the rows of one file, and remembers the names that occur in it (`directory`)."""
 
+    adds_up = True  # whether rows of one id are parts of one thing, and their sums are added
+
     def __init__(self, options: Options, surroundings: Surroundings, columns: Columns, serial_origin: datetime | None) -> None:
         self.entity: Entity = "deal" if options.record == "deals" else "lead"
         self.columns = columns
+        self.expected: Mapping[str, str] = _EXPECTED
         self.n_untimed = 0  # rows whose stage has no time
         self.n_modified = 0  # rows whose stage is timed by their last change
         self._tz, self._key, self._country = surroundings.timezone, surroundings.hash_key, options.country
@@ -137,6 +143,15 @@ class RowReader:
             "crm_sources": [CrmSource(source, name) for source, name in self._sources.items()],
             "owners": [Owner(owner, name, True) for owner, name in self._owners.items()],
         }
+
+    def findings(self, file: str, stream: str) -> list[Finding]:
+        """What the rows as a whole lack, for a person to know."""
+        found = []
+        if self.n_untimed:
+            found.append(Finding("stage_time_unknown", "warning", stream, self.n_untimed, {"file": file}))
+        if self.n_modified:
+            found.append(Finding("stage_time_from_last_change", "info", stream, self.n_modified, {"file": file}))
+        return found
 
     def _reached(self, cells: Sequence[str], created_at: datetime) -> dict[str, datetime]:
         """The stages whose milestone columns hold a date."""

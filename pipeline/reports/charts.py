@@ -16,6 +16,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 from pipeline.reports.ahead import Fan
+from pipeline.reports.forecast import ForecastFan
 from pipeline.reports.tables import Part
 
 if TYPE_CHECKING:
@@ -177,6 +178,35 @@ def fan_chart(fan: Fan, today: str, money: Callable[[float], str], month: Callab
             axes.plot([fan.payback], [0], linestyle="none", marker=TODAY[0], markersize=8, color=COLOURS["fact"], zorder=5)
         step = max(1, -(-fan.months // (width // 80)))
         ticks = list(range(0, fan.months + 1, step))
+        axes.set_xticks(ticks, [month(n) for n in ticks])
+        axes.locator_params(axis="y", nbins=5)
+        axes.yaxis.set_major_formatter(lambda value, _: money(value))
+        axes.grid(axis="y")
+        return _svg(figure, name)
+
+
+def forecast_chart(fan: ForecastFan, today: str, money: Callable[[float], str], month: Callable[[int], str], *, width: int,
+                   height: int, name: str) -> str:  # fmt: skip
+    """Cumulative net by month: ranges one inside the other, the median, the median of a fading effect, where measuring ended."""
+    with _drawing(width, height) as (figure, axes):
+        figure.subplots_adjust(left=(84 if width >= MIN_WIDE else 74) / width)
+        at = range(len(fan.middle))
+        for n, (low, high) in enumerate(fan.bands):
+            axes.fill_between(at, low, high, color=COLOURS["band"], alpha=(0.45, 0.6, 1.0)[n], linewidth=0, zorder=1 + n / 10)
+        axes.plot(at, fan.middle, color=COLOURS["expected"], linewidth=2, linestyle=(0, (4, 2.5)), zorder=3)
+        axes.plot(at, fan.fading, color=COLOURS["fact"], linewidth=1.6, zorder=3)
+        axes.axhline(0, color=COLOURS["ink"], linewidth=1.2, zorder=2)
+        bottom, top = min(0.0, *fan.bands[0][0], *fan.fading), max(0.0, *fan.bands[0][1], *fan.fading)
+        room = (top - bottom or 1.0) * 0.16
+        axes.set_ylim(bottom - room / 3, top + room)
+        axes.set_xlim(0, len(fan.middle) - 1)
+        if fan.measured < len(fan.middle) - 1:
+            axes.axvline(fan.measured, color=COLOURS["muted"], linewidth=1, linestyle=(0, (1.5, 2)), zorder=2)
+            is_right = fan.measured > len(fan.middle) / 2
+            axes.text(fan.measured + (-0.15 if is_right else 0.15), top + room * 0.9, today,
+                      ha="right" if is_right else "left", va="top", fontweight="bold")  # fmt: skip
+        step = 3 if width < MIN_WIDE else 1
+        ticks = list(range(0, len(fan.middle), step))
         axes.set_xticks(ticks, [month(n) for n in ticks])
         axes.locator_params(axis="y", nbins=5)
         axes.yaxis.set_major_formatter(lambda value, _: money(value))

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline.reports.charts import fan_chart, on_page, placebo_chart, waterfall, weekly_chart
+from pipeline.reports.charts import fan_chart, forecast_chart, on_page, placebo_chart, waterfall, weekly_chart
 from pipeline.reports.numbers import MINUS, NBSP
 from pipeline.reports.page import Page, page_of
 
@@ -37,6 +37,8 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         waterfall=_waterfall(page),
         placebo=_placebo(page),
         fan=_fan(page),
+        forecast=_forecast(page),
+        half_life=(document.get("forecast") or {}).get("half_life_months", 0),
         n_guards=N_GUARDS if page.claims else len(page.guards),
     )
     return text
@@ -114,4 +116,17 @@ def _fan(page: Page) -> Markup | None:
         svg = fan_chart(found, numbers.words.say("chart.fan.measured"), numbers.money, numbers.whole, width=width, height=height,
                         name=f"fan-{size}")  # fmt: skip
         drawn.append(on_page(svg, numbers.words.say("chart.fan.label", told=found.told), f"chart {size}"))
+    return Markup("".join(drawn))  # as in `_weekly`  # nosec B704
+
+
+def _forecast(page: Page) -> Markup | None:
+    found, numbers = page.foretold.fan if page.foretold else None, page.numbers
+    if found is None or page.foretold is None:
+        return None
+    label = numbers.words.say("chart.forecast.label", told=" ".join(page.foretold.told))
+    drawn = []
+    for width, height, size in ((NARROW, 230, "narrow"), (WIDE, 280, "wide")):
+        svg = forecast_chart(found, numbers.words.say("chart.fan.measured"), numbers.money, numbers.whole, width=width,
+                             height=height, name=f"forecast-{size}")  # fmt: skip
+        drawn.append(on_page(svg, label, f"chart {size}"))
     return Markup("".join(drawn))  # as in `_weekly`  # nosec B704

@@ -9,11 +9,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.ladder import TRUST_THRESHOLD
-from pipeline.reports import ahead, doubts, evidence, sentences, tables, tiles
+from pipeline.reports import ahead, beside, doubts, evidence, sentences, tables, tiles
 from pipeline.reports.ahead import Fan, Hurdles
+from pipeline.reports.beside import Beside
 from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
+from pipeline.reports.forecast import Foretold, foretold
 from pipeline.reports.heldout import HeldOut, holdout, panel
 from pipeline.reports.naming import numbers_for
 from pipeline.reports.numbers import Numbers
@@ -72,6 +74,7 @@ class Page:
     split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
     fan: Fan | None
+    foretold: Foretold | None
     hurdles: Hurdles | None
     since: Since | None
     unclosed: Table | None
@@ -79,6 +82,8 @@ class Page:
     waiting: Waiting | None
     holdout: HeldOut | None
     panel: HeldOut | None
+    support: Beside | None
+    efficiency: Beside | None
     placebo: Placebo | None
     sensitivity: Sensitivity | None
     control: Control | None
@@ -119,6 +124,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
         fan=ahead.fan(numbers, document),
+        foretold=foretold(numbers, document),
         hurdles=ahead.hurdles(numbers, document),
         since=since(numbers, document),
         unclosed=_unclosed(numbers, document),
@@ -126,6 +132,8 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         waiting=doubts.waiting(numbers, document),
         holdout=holdout(numbers, document),
         panel=panel(numbers, document),
+        support=beside.support(numbers, document),
+        efficiency=beside.efficiency(numbers, document),
         placebo=evidence.placebo(numbers, document),
         sensitivity=evidence.sensitivity(numbers, document),
         control=evidence.control(numbers, document),
@@ -262,6 +270,7 @@ def _definitions(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[tup
     english = numbers.words.english
     for name, found in document["definitions"].items():
         yield tables.metric_title(numbers, document, name), english(found["definition"]), found["sql"].removesuffix(".sql")
+    yield from beside.definitions(numbers, document)
     for name in ("net", "roi", "payback"):
         yield numbers.words.say(f"money.{name}"), numbers.words.say(f"definition.{name}"), ""
 

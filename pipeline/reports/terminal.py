@@ -47,8 +47,10 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _forecast(console, page)
     _waiting(console, page)
     _holdout(console, page)
+    _beside(console, page)
     for table in page.breakdowns:
         _breakdown(console, page, table)
     _evidence(console, page)
@@ -106,6 +108,18 @@ def _money(console: Console, page: Page) -> None:
     _lines(console, page.money, indent=2)
 
 
+def _forecast(console: Console, page: Page) -> None:
+    """What lies ahead in sentences, and the months as a table; its other tables stand on the page."""
+    if page.foretold is None:
+        return
+    _title(console, page.numbers.words.say("section.forecast"))
+    for sentence in page.foretold.told:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    for table in page.foretold.tables:
+        if table.name == "forecast":
+            _breakdown(console, page, table)
+
+
 def _claims(console: Console, page: Page) -> None:
     """Both claims, one under the other: side by side they would not fit beside their ranges."""
     if not page.claims:
@@ -136,6 +150,24 @@ def _holdout(console: Console, page: Page) -> None:
         for sentence in found.told:
             console.print(Padding(_text(sentence), (0, 0, 0, 2)))
         _lines(console, found.lines, indent=2)
+
+
+def _beside(console: Console, page: Page) -> None:
+    """Support and the efficiency pool; who answers for a figure stands in the other reports."""
+    for found in (page.support, page.efficiency):
+        if found is None:
+            continue
+        _title(console, found.title)
+        for sentence in found.told:
+            console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+        _lines(console, found.lines, indent=2)
+        shown = [0, *range(len(found.rows.columns) - 4, len(found.rows.columns))]
+        grid = _grid(*(found.rows.columns[n] for n in shown))
+        for row in found.rows.rows:
+            grid.add_row(*(_text(row[n]) for n in shown))
+        console.print(grid)
+        for note in found.notes:
+            console.print(Padding(_text(note, style="dim"), (0, 0, 0, 2)))
 
 
 def _evidence(console: Console, page: Page) -> None:

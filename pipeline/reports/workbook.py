@@ -5,8 +5,10 @@ from datetime import date
 from typing import Any
 
 from pipeline.reports import sheets
+from pipeline.reports.beside_sheet import beside_sheets
 from pipeline.reports.cells import Book
 from pipeline.reports.days_sheet import days_sheet
+from pipeline.reports.forecast_sheet import forecast_sheet
 from pipeline.reports.page import page_of
 from pipeline.reports.roi_sheet import roi_sheet
 
@@ -22,6 +24,8 @@ def render_workbook(document: Mapping[str, Any], language: str) -> bytes:
     sheets.channels(book, document)
     sheets.costs(book, document)
     roi_sheet(book, document)
+    beside_sheets(book, document, page)
+    forecast_sheet(book, document, page)
     days_sheet(book, document)
     sheets.data(book, document)
     sheets.definitions(book, document, page)

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline import migrations
 from pipeline.cli import main
 from pipeline.warehouse import Warehouse, open_database
 from tests.pipeline.records_made import LEADS
+from tests.pipeline.support_made import request
 
 RELEASED = Path(__file__).with_name("released")
 VERSIONS = sorted(path.name for path in RELEASED.glob("[0-9]*"))
@@ -57,6 +59,8 @@ def test_every_row_is_still_there_and_syncs_go_on(upgraded: tuple[str, str]) -> 
     url, version = upgraded
     dumped = {re.search(r"insert into (\w+)", one)[1]: one.count("\n(") for one in statements(version)}  # type: ignore[index]  # None fails too
     assert {table: Warehouse(url).n_versions(table) for table in TABLES} == {table: dumped[table] for table in TABLES}
+    new = request(1, datetime(2026, 1, 5), reply=4)  # tables that came later are there too
+    assert Warehouse(url).append([new], "desk", "next") == 1
     sink = Warehouse(url).sink("portal", "next")
     state = sink.state(LEADS)
     assert state is not None

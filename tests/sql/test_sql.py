@@ -38,7 +38,7 @@ TEMPORARY: dict[str, dict[str, pa.DataType]] = {
         **dict.fromkeys(("source", "journey_id", "entity"), TEXT),
         "created_at": pa.timestamp("us"),
         "created_on": pa.date32(),
-        **dict.fromkeys(("channel", "branch", "owner_id", "pipeline_id", "customer"), TEXT),
+        **dict.fromkeys(("channel", "branch", "owner_id", "pipeline_id", "customer", "customer_source"), TEXT),
         **dict.fromkeys(("is_duplicate", "is_repeat"), pa.bool_()),
         "n_visits_before": pa.int64(),
         **{

@@ -1,6 +1,7 @@
 """The files reader keeps the kit's promises: the same CRM rows as CSV in every usual spelling."""
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,6 +98,63 @@ class ExportedCsv(FakeFiles):
 class TestFiles(ReaderSuite):
     proves = Files
     fake = ExportedCsv
+
+
+REQUEST_HEADINGS = {
+    "id": "Номер обращения",
+    "created_at": "Дата создания",
+    "modified_at": "Обновлено",
+    "channel": "Канал",
+    "tags": "Теги",
+    "priority": "Приоритет",
+    "first_reply_at": "Первый ответ",
+    "closed_at": "Закрыто",
+    "closed_by": "Кем закрыто",
+    "csat": "Оценка",
+    "nps": "NPS",
+    "lead_id": "ID лида",
+    "deal_id": "ID сделки",
+    "contact_id": "ID контакта",
+    "phone": "Телефон",
+    "email": "E-mail",
+}
+
+
+class ExportedRequests(ExportedCsv):
+    """A help desk's list of requests."""
+
+    def tables(self) -> tuple[str, ...]:
+        return ("support_requests",)
+
+    def reader(self, folder: Path, surroundings: Surroundings) -> Reader:
+        self.surroundings = surroundings
+        return self.reader_type.open(Options(path=str(folder), record="support_requests", csat_scale="1-5"), surroundings)
+
+    def write(self, crm: FakeCrm, folder: Path) -> None:
+        with (folder / "requests.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=crm.rng.choice(";,\t"), quoting=csv.QUOTE_ALL)
+            writer.writerow(REQUEST_HEADINGS.values())
+            writer.writerows([self._request(row, crm) for row in crm.select("support_requests").rows])
+
+    def _request(self, row: Row, crm: FakeCrm) -> list[str]:
+        facts: dict[str, Any] = row.facts | {"id": row.key, "modified_at": row.modified}
+        facts["tags"] = ", ".join(json.loads(facts["tags"] or "[]"))
+        facts["closed_by"] = {"bot": "Бот", "person": "Оператор", None: ""}[facts["closed_by"]]
+        if row.is_broken:
+            facts["csat"] = crm.nonsense
+        for name in ("created_at", "modified_at", "first_reply_at", "closed_at"):
+            facts[name] = facts[name] and f"{self._wall(facts[name]):%d.%m.%Y %H:%M:%S}"
+        return ["" if facts[name] is None else str(facts[name]) for name in REQUEST_HEADINGS]
+
+    def truth(self, stream: Stream, record: Record) -> Record:
+        facts: Any = record
+        times = {name: getattr(facts, name) for name in ("created_at", "first_reply_at", "closed_at")}
+        return replace(facts, **{name: at and self._read_back(at) for name, at in times.items()})
+
+
+class TestRequests(ReaderSuite):
+    proves = Files
+    fake = ExportedRequests
 
 
 # --- the suite is not blind -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pipeline.cashflow import monthly_flows, npv
 Document = dict[str, Any]
 N_PLACEBO = 40
 KEYS = ("guards", "control", "control_candidates", "looks", "power", "placebo", "sensitivity", "holdout", "panel",
-        "daily")  # fmt: skip
+        "daily", "forecast")  # fmt: skip
 
 # One guard of every code with all its figures.
 GUARDS: tuple[dict[str, Any], ...] = (

@@ -37,8 +37,10 @@ def key_of(message):
 
 
 def sql_texts():
-    loaded = [queries.load(name) for name in queries.names("metrics")]
-    return {query.title for query in loaded} | {query.definition for query in loaded}
+    folders = ("metrics", *queries.POOLS)
+    loaded = [queries.load(name) for folder in folders for name in queries.names(folder)]
+    texts = {text for query in loaded for text in (query.title, query.definition, query.owner)}
+    return texts - {""}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

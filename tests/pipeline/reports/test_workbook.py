@@ -241,7 +241,8 @@ def test_hostile_texts_stay_texts(paying):
 def test_every_situation_has_a_workbook(documents, written, language):
     for name in documents if language == "ru" else ("paying", "withheld", "evidence"):
         parts = parts_of(written(name, language))
-        assert len([part for part in parts if part.startswith("xl/worksheets/sheet")]) == 7 + bool(documents[name].get("daily"))
+        n_sheets = 7 + sum(bool(documents[name].get(key)) for key in ("daily", "forecast"))
+        assert len([part for part in parts if part.startswith("xl/worksheets/sheet")]) == n_sheets
         texts = re.findall("<t[^>]*>(.*?)</t>", parts["xl/sharedStrings.xml"])
         assert len(texts) > 60
         assert not [text for text in texts if text in ("None", "nan", "inf")], name

@@ -1,0 +1,170 @@
+"""The forecast in words, tables and a fan: what the launch comes to in 6 and 12 months, and how its customers come back."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.tables import Table
+
+Json = Any
+BANDS = (("0.025", "0.975"), ("0.1", "0.9"), ("0.25", "0.75"))  # 95, 80, 50 %, the widest first
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastFan:
+    """Cumulative net at month 0, 1 ...: the median of the effect as it is, its ranges, and the median of one that fades."""
+
+    middle: tuple[float, ...]
+    bands: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
+    fading: tuple[float, ...]
+    measured: float
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """The section: sentences, the fan, and the tables that have rows."""
+
+    told: tuple[str, ...]
+    notes: tuple[str, ...]
+    fan: ForecastFan | None
+    tables: tuple[Table, ...]
+
+
+def foretold(numbers: Numbers, document: Mapping[str, Json]) -> Foretold | None:
+    """None in a document without a forecast: an older one, or one that measured the rest only."""
+    found = document.get("forecast")
+    if not found:
+        return None
+    made = (_launch(numbers, found), _value(numbers, found), _tried(numbers, found))
+    tables = tuple(table for table in made if table is not None)
+    return Foretold(tuple(_told(numbers, found)), tuple(_notes(numbers, found)), _fan(found), tables)
+
+
+def line_title(numbers: Numbers, line: Mapping[str, Json]) -> str:
+    """`эффект сохраняется`, `слабеет вдвое за 12 мес.`"""
+    if line["half_life_months"] is None:
+        return numbers.words.say("forecast.line.steady")
+    return numbers.words.say("forecast.line.fading", months=numbers.whole(line["half_life_months"]))
+
+
+def _told(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[str]:
+    say, launch, repeats = numbers.words.say, found["launch"], found["repeats"]
+    if launch is None:
+        yield say(f"forecast.missing.{found['missing']}")
+    else:
+        if not launch["is_proven"]:
+            yield say("forecast.not_proven")
+        steady, fading = launch["lines"]
+        at, faded = steady["at"][-1], fading["at"][-1]
+        if at["net"] is None:
+            yield say("forecast.no_cost")
+        else:
+            net = {"net": numbers.money(at["net"]["estimate"], is_signed=True), "interval": numbers.money_interval(at["net"])}
+            other = {"half_life": numbers.whole(fading["half_life_months"]),
+                     "faded": numbers.money(faded["net"]["estimate"], is_signed=True)}  # fmt: skip
+            yield say("forecast.told", months=numbers.whole(at["months"]), **net, **other)
+            yield from _payback(numbers, steady)
+        if launch["no_repeats"] in ("in_total", "no_new_customers"):
+            yield say(f"forecast.without.{launch['no_repeats']}")
+    if repeats["missing"] is not None:
+        yield say(f"forecast.repeats.{repeats['missing']}", customers=numbers.whole(repeats["n_customers"]),
+                  visits=numbers.whole(repeats["n_visits"]), unknown=numbers.whole(repeats["n_unknown"]))  # fmt: skip
+
+
+def _payback(numbers: Numbers, line: Mapping[str, Json]) -> Iterator[str]:
+    back, never = line["payback_months"], line["p_not_within"]
+    if back is None:
+        return
+    figures = {"months": numbers.whole(len(line["net"]["0.5"]) - 1), "risk": numbers.probability(never)}
+    if back["estimate"] is None:
+        yield numbers.words.say("forecast.payback.late", **figures)
+    else:
+        yield numbers.words.say("forecast.payback", payback=numbers.decimal(back["estimate"]), **figures)
+
+
+def _notes(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[str]:
+    say, launch, repeats = numbers.words.say, found["launch"], found["repeats"]
+    if launch is not None:
+        yield say("forecast.note", half_life=numbers.whole(found["half_life_months"]))
+        won = launch["new_customers_a_month"]
+        if won is not None:
+            yield say("forecast.won", share=numbers.percent(launch["new_share"], digits=0), won=numbers.decimal(won["estimate"]),
+                      interval=numbers.interval(numbers.decimal(won["low"]), numbers.decimal(won["high"])))  # fmt: skip
+    if repeats["missing"] is None:
+        counts = {"customers": numbers.whole(repeats["n_customers"]), "visits": numbers.whole(repeats["n_visits"])}
+        tail = {"watched": numbers.whole(repeats["watched_months"]), "reach": numbers.whole(repeats["reach_months"]),
+                "fall": numbers.percent(1 - repeats["decay_a_month"])}  # fmt: skip
+        yield say(f"forecast.model.{repeats['model']}", **counts, **tail)
+        if repeats["reach_months"] < max(found["horizons"]):
+            yield say("forecast.reach", reach=numbers.whole(repeats["reach_months"]))
+        if repeats["n_unknown"]:
+            yield say("forecast.unknown", unknown=numbers.whole(repeats["n_unknown"]))
+
+
+def _launch(numbers: Numbers, found: Mapping[str, Json]) -> Table | None:
+    launch, say = found["launch"], numbers.words.say
+    if launch is None:
+        return None
+    rows = []
+    for n in range(len(found["horizons"])):
+        for line in launch["lines"]:
+            at = line["at"][n]
+            cells = [numbers.money(at["effect"]["estimate"], is_signed=True), _money(numbers, at["repeats"])]
+            cells += ["—" if at["cost"] is None else numbers.money(at["cost"]), _money(numbers, at["net"])]
+            cells += ["—" if at["net"] is None else numbers.money_interval(at["net"])]
+            cells += ["—" if at["roi"] is None else numbers.ratio(at["roi"]["estimate"])]
+            title = numbers.words.beside(say("unit.months", n=numbers.whole(at["months"])), line_title(numbers, line))
+            rows.append((title, *cells))
+    columns = ("column.by_month", "column.effect_profit", "column.repeat_profit", "column.cost_by_then", "column.net_by_then",
+               "column.interval", "column.roi_by_then")  # fmt: skip
+    return Table("forecast", say("table.forecast"), "", tuple(map(say, columns)), tuple(rows), len(rows))
+
+
+def _value(numbers: Numbers, found: Mapping[str, Json]) -> Table | None:
+    repeats, say = found["repeats"], numbers.words.say
+    rows = []
+    for one, known in zip(repeats["value"], repeats["known"], strict=True):
+        visits, coming = one["visits"], known["visits"]
+        ends = numbers.interval(*(numbers.decimal(visits[end], digits=2) for end in ("low", "high")))
+        all_ends = numbers.interval(numbers.whole(coming["low"]), numbers.whole(coming["high"]))
+        rows.append((say("unit.months", n=numbers.whole(one["months"])), numbers.decimal(visits["estimate"], digits=2), ends,
+                     numbers.money(one["money"]["estimate"]), numbers.money_interval(one["money"], is_signed=False),
+                     numbers.whole(coming["estimate"]), all_ends))  # fmt: skip
+    if not rows:
+        return None
+    columns = ("column.by_month", "column.visits_again", "column.interval", "column.customer_value", "column.interval",
+               "column.known_visits", "column.interval")  # fmt: skip
+    return Table("value", say("table.value"), say("table.value.note"), tuple(map(say, columns)), tuple(rows), len(rows))
+
+
+def _tried(numbers: Numbers, found: Mapping[str, Json]) -> Table | None:
+    say = numbers.words.say
+    rows = [
+        (
+            numbers.words.beside(numbers.day(one["on"]), say("unit.months", n=numbers.whole(one["months"]))),
+            say(f"forecast.name.{one['model']}"),
+            numbers.whole(one["visits"]),
+            numbers.whole(one["predicted"]["estimate"]),
+            numbers.interval(numbers.whole(one["predicted"]["low"]), numbers.whole(one["predicted"]["high"])),
+            numbers.whole(one["naive"]),
+        )
+        for one in found["repeats"]["tried"]
+    ]
+    if not rows:
+        return None
+    columns = ("column.said_on", "column.model", "column.came_again", "column.predicted", "column.interval", "column.naive")
+    return Table("tried", say("table.tried"), say("table.tried.note"), tuple(map(say, columns)), tuple(rows), len(rows))
+
+
+def _fan(found: Mapping[str, Json]) -> ForecastFan | None:
+    launch = found["launch"]
+    if launch is None or launch["lines"][0]["net"] is None:
+        return None
+    steady, fading = (line["net"] for line in launch["lines"])
+    bands = tuple((tuple(steady[low]), tuple(steady[high])) for low, high in BANDS)
+    return ForecastFan(tuple(steady["0.5"]), bands, tuple(fading["0.5"]), launch["window_months"])
+
+
+def _money(numbers: Numbers, bounds: Json) -> str:
+    return "—" if bounds is None else numbers.money(bounds["estimate"], is_signed=True)
