@@ -17,6 +17,7 @@ ALL = (
     ("bench.hooks",),
     ("bench.engines",),
     ("bench.guards_table", "100"),
+    ("bench.modules", "50"),
     ("bench.forecast",),
     ("bench.export",),
 )
