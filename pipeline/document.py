@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import evidence, queries
+from pipeline import costed, evidence, queries
 from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
@@ -87,6 +87,8 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "priors": evidence.priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},
         "provenance": _provenance(measurement),
+        **costed.uncounted(measurement),
+        **costed.ad_spend(measurement),
     }
     plain = plain_json(found)
     assert isinstance(plain, dict)
@@ -116,7 +118,7 @@ def plain_json(value: Any) -> Json:
 
 def _launch(measurement: Measurement) -> Json:
     launch = measurement.launch
-    return {**asdict(launch), "costs": asdict(launch.costs), "scope": asdict(launch.scope)}
+    return {**asdict(launch), "costs": costed.costs(measurement), "scope": asdict(launch.scope)}
 
 
 def _span(span: Span) -> Json:
