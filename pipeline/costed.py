@@ -38,6 +38,12 @@ def _line(line: CostLine) -> dict[str, Json]:
     return {**parts, "code": line.code, "kind": line.kind, "state": line.state, "facts": dict(line.facts)}
 
 
+def ad_month(money: Money) -> dict[str, Json]:
+    """`ad_spend_monthly` of a claim whose launch counts ads: claims differ in their windows."""
+    found = [line.monthly for line in money.costs.lines if line.kind == "ad_spend"]
+    return {"ad_spend_monthly": None if found[0] is None else found[0][0]} if found else {}
+
+
 def uncounted(measurement: Measurement) -> dict[str, Json]:
     """`uncounted`: money and verdict with every cost that is only a range at its low and at its high end."""
     claim, turned = measurement.headline, measurement.turned

@@ -123,6 +123,10 @@ class Costs:
         return any(line is not None for line in money) or any(named) or (
             self.hour_rate is not None and any(line is not None for line in hours))
 
+    def is_counted(self, part: Part) -> bool:
+        """Whether any line by name has a counted amount, be it zero, in this part."""
+        return any(line.is_counted(part) for line in self._priced)
+
     @property
     def has_ranges(self) -> bool:
         """Whether any line that can be put into money is known only as a range."""

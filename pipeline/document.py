@@ -280,6 +280,7 @@ def _money(measurement: Measurement, claim: Claim | None) -> Json:
         "window_months": money.window_days / MONTH_DAYS,
         "not_counted": list(money.not_counted),
         "missing": _missing(measurement, money),
+        **costed.ad_month(money),
     }
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
+from pipeline.explain_costs import named_parts, uncounted_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
-from pipeline.reports import doubts, evidence, sentences, tables
+from pipeline.reports import costing, doubts, evidence, sentences, tables
 from pipeline.reports.numbers import MINUS, Numbers, numbers_of
 from pipeline.reports.words import plain
 from pipeline.roi import BREAK_EVEN_MONTHS, MONTH_DAYS
@@ -291,14 +292,24 @@ class _Account:
         for hours, parts in (("staff_hours_one_off", once), ("staff_hours_monthly", monthly)):
             if costs[hours] is not None and rate is not None:
                 parts.append(f"{self._decimal(costs[hours])} × {rate}")
+        for part, parts in (("once", once), ("monthly", monthly), ("per_lead", monthly)):
+            parts += named_parts(self.document, self.numbers, part, money, f"{leads} / {months}")
         for title, parts, total in (("cost.one_off", once, "one_off_cost"), ("cost.monthly", monthly, "monthly_cost")):
             yield f"- {say(title)}: `{' + '.join(parts) or 0} = {self._money(money[total])}`"
         parts_ = f"{self._money(money['one_off_cost'])} + {self._money(money['monthly_cost'])} × {months}"
         yield f"- {say('money.cost')}: `{parts_} = {self._money(money['cost'])}`"
         if money["not_counted"]:
-            keys = ((f"cost.{line}", f"money.{line}") for line in money["not_counted"])
-            known = [next((say(key) for key in pair if self.numbers.words.has(key)), None) for pair in keys]
+            known = [self._name(code) for code in money["not_counted"]]
             yield f"- {say('not_counted')}: {', '.join(word for word in known if word)}"
+        if name == self.document["claim"] and self.document.get("uncounted"):
+            yield from uncounted_lines(self.document, self.numbers, months)
+
+    def _name(self, code: str) -> str | None:
+        """What a line that was not counted is called."""
+        named = costing.name_of(self.numbers, self.document, code)
+        if named is not None:
+            return named
+        return next((self.say(key) for key in (f"cost.{code}", f"money.{code}") if self.numbers.words.has(key)), None)
 
     def _returns(self, money: Mapping[str, Json], profit: Mapping[str, Json] | None) -> Iterator[str]:
         """Payback, break-even and NPV from the month's benefit and cost."""

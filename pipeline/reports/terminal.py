@@ -45,6 +45,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _ads(console, page)
     _waiting(console, page)
     _holdout(console, page)
     for table in page.breakdowns:
@@ -104,6 +105,14 @@ def _money(console: Console, page: Page) -> None:
     _lines(console, page.money, indent=2)
 
 
+def _ads(console: Console, page: Page) -> None:
+    if page.ads is None:
+        return
+    _breakdown(console, page, page.ads.rows, least=1)
+    for sentence in page.ads.told:
+        console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 2)))
+
+
 def _claims(console: Console, page: Page) -> None:
     """Both claims, one under the other: side by side they would not fit beside their ranges."""
     if not page.claims:
@@ -161,9 +170,9 @@ def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
     console.print(Padding(grid, (0, 0, 0, indent)))
 
 
-def _breakdown(console: Console, page: Page, table: Table) -> None:
+def _breakdown(console: Console, page: Page, table: Table, *, least: int = 2) -> None:
     """The biggest rows; a breakdown of one row says nothing and is left out."""
-    if len(table.rows) < 2:
+    if len(table.rows) < least:
         return
     _title(console, table.title)
     grid = _grid(*table.columns)
