@@ -32,17 +32,19 @@ def changes_since(warehouse: Warehouse, launch: Launch, settings: Settings, mome
     Only what was stored by `moment` counts, so the same `moment` finds the same report next year. Raises WarehouseError.
     """
     with warehouse.reading(moment.seen_until) as reading:
-        then = _earlier(reading, launch, settings, moment)
-        if then is None:
+        found = _earlier(reading, launch, settings, moment)
+        if found is None:
             return None
+        then, stored_at = found
         old = _moment(then["as_of"], settings)
+        heard_until = min(old.seen_until, stored_at)  # a report of a day is made in its morning
         known_on = date.fromisoformat(then["known_on"])
         counted = _brief(reading, launch, settings, moment, known_on)
-        told = _told(reading, then, old, moment)
+        told = _told(reading, then, heard_until, moment)
     same_rules = all(then["provenance"].get(rule) == now["provenance"][rule] for rule in _RULES)
     ruled: Mapping[str, Json] | None = then
     if not same_rules:
-        with warehouse.reading(old.seen_until) as reading:
+        with warehouse.reading(heard_until) as reading:
             ruled = _brief(reading, launch, settings, old, known_on)
     stages = [_figures(found) for found in (then, ruled, counted, now)]
     figures = {}
@@ -56,8 +58,8 @@ def changes_since(warehouse: Warehouse, launch: Launch, settings: Settings, mome
     return {"since": facts, "figures": figures, "n_new_weeks": weeks, "has_new_rules": not same_rules, "rows": told}
 
 
-def _earlier(reading: Reading, launch: Launch, settings: Settings, moment: AsOf) -> Mapping[str, Json] | None:
-    """The first report of the newest earlier week that has one, as it was sent."""
+def _earlier(reading: Reading, launch: Launch, settings: Settings, moment: AsOf) -> tuple[Mapping[str, Json], datetime] | None:
+    """The first report of the newest earlier week that has one, as it was sent, and when it was stored (UTC)."""
     known = {"launch": launch.name, "seen_until": moment.seen_until}
     stored = "select as_of, seen_at from snapshots where launch = :launch and seen_at <= :seen_until"
     this_week = monday_of(moment.on)
@@ -72,7 +74,7 @@ def _earlier(reading: Reading, launch: Launch, settings: Settings, moment: AsOf)
     one = "select document from snapshots where launch = :launch and as_of = :as_of and seen_at = :seen_at"
     rows = reading.rows(one, {"launch": launch.name, "as_of": as_of, "seen_at": seen_at})
     then: Mapping[str, Json] = json.loads(rows[0].document)
-    return then
+    return then, seen_at
 
 
 def _moment(as_of: str, settings: Settings) -> AsOf:
@@ -106,9 +108,9 @@ def _estimate(interval: Mapping[str, float] | None) -> float | None:
     return None if interval is None else interval["estimate"]
 
 
-def _told(reading: Reading, then: Mapping[str, Json], old: AsOf, moment: AsOf) -> dict[str, int]:
-    """How many rows the CRM added or changed since, of the weeks that counted then."""
+def _told(reading: Reading, then: Mapping[str, Json], since: datetime, moment: AsOf) -> dict[str, int]:
+    """How many rows the CRM added or changed since then (UTC), of the weeks that counted then."""
     periods = then["periods"]
     window = {"start": date.fromisoformat(periods["pre"]["start"]), "end": date.fromisoformat(periods["post"]["end"])}
-    rows = reading.rows(load("changed_rows"), {**window, "since": old.seen_until, "seen_until": moment.seen_until})
+    rows = reading.rows(load("changed_rows"), {**window, "since": since, "seen_until": moment.seen_until})
     return {row.code: int(row.n) for row in rows}

@@ -6,18 +6,21 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.contract import Progress
-from connectors.demo import DemoPortal, PortalOptions, Truth, salon
+from connectors.demo import DemoPortal, PortalOptions, Store, Truth, mistype, salon
 from connectors.secrets import Secret
 from pipeline.errors import ConfigError, Exit
 from pipeline.init import Answers, write_config
-from pipeline.run import run_nightly
+from pipeline.periods import WEEK
+from pipeline.run import NightReport, run_nightly
 from pipeline.settings import Settings, load_settings
+from pipeline.warehouse import clock_behind
 
 MARGIN = 0.6
 ONE_OFF = 120_000.0
@@ -38,44 +41,69 @@ def play(
     progress: Callable[[str], Progress] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Portal, init, two runs, report, truth; the exit code. Everything it makes is in `out`, replacing an earlier demo.
+    """Portal, init, a run as of a week ago, a run of today and one more, report, truth; the exit code. Everything it makes is in
+    `out`, replacing an earlier demo.
 
     Raises ConfigError when `out` holds something that is not a demo.
     """
     _make_room(out)
-    store = salon.build(seed=seed, today=today, leads_per_week=leads_per_week)
-    truth = store.truth
+    earlier, later, n_corrected = _two_states(seed, today, leads_per_week)
+    truth = later.truth
     assert truth is not None  # a salon always has one; a bulk store has none
-    with DemoPortal(store, PortalOptions()) as portal:
+
+    def night(title: str, on: date | None, kinds: Sequence[str]) -> NightReport:
+        done = run_nightly(settings, as_of=on, kinds=kinds, language=language, out=out, progress=progress)
+        say(f"{title}:")
+        for line in done.lines():
+            say(f"  {line}")
+        return done
+
+    with DemoPortal(earlier, PortalOptions(is_dated=True)) as portal, clock_behind(WEEK):
         say(f"a salon's portal is up; its AI assistant started on {truth.launch_on}")
-        answers = Answers(
-            name="Салон «Пример»",
-            profile="salon",
-            timezone="Europe/Moscow",
-            webhook=Secret(portal.webhook_url),
-            branch="Филиал",
-            started_on=truth.launch_on,
-            margin=MARGIN,
-            one_off=ONE_OFF,
-            monthly=MONTHLY,
-        )
-        outcome = write_config(out / "config", answers, {}, replace=True)
-        understood = outcome.n_stages - len(outcome.unrecognised)
-        say(f"init: {understood} of {outcome.n_stages} stages recognised; not: {', '.join(outcome.unrecognised) or 'none'}")
-        settings = load_settings(out / "config", {})
-        for title in ("first run", "second run"):
-            night = run_nightly(settings, as_of=today, kinds=KINDS, language=language, out=out, progress=progress)
-            say(f"{title}:")
-            for line in night.lines():
-                say(f"  {line}")
-            if night.outcome != "ok":
-                return night.exit_code
+        settings = _init(out, portal, truth.launch_on, say)
+        done = night("a week ago", today and today - WEEK, ())
+    if done.outcome != "ok":
+        return done.exit_code
+    with DemoPortal(later, PortalOptions(), port=urlsplit(portal.base_url).port or 0):
+        week = f"a week later ({n_corrected} sums of earlier weeks were corrected in the CRM)"
+        for title, kinds in ((week, KINDS), ("once more", ())):
+            done = night(title, today, kinds)
+            if done.outcome != "ok":
+                return done.exit_code
         say(compare(_document(out, settings), truth))
         if is_opened:
             _open(next(out.glob("*.html")).resolve(), say)
         if is_serving:
             _serve(out, say)
     return Exit.OK
+
+
+def _two_states(seed: int, today: date | None, leads_per_week: float) -> tuple[Store, Store, int]:
+    """The portal a week ago and now, and how many sums that were mistyped then are right now."""
+    today = today or date.today()
+    later = salon.build(seed=seed, today=today, leads_per_week=leads_per_week)
+    assert later.truth is not None
+    earlier = salon.build(seed=seed, today=today - WEEK, end_on=later.truth.end_on, leads_per_week=leads_per_week)
+    return earlier, later, mistype(earlier, later, later.truth.launch_on + 4 * WEEK)
+
+
+def _init(out: Path, portal: DemoPortal, started_on: date, say: Callable[[str], None]) -> Settings:
+    """Set up as an owner would."""
+    answers = Answers(
+        name="Салон «Пример»",
+        profile="salon",
+        timezone="Europe/Moscow",
+        webhook=Secret(portal.webhook_url),
+        branch="Филиал",
+        started_on=started_on,
+        margin=MARGIN,
+        one_off=ONE_OFF,
+        monthly=MONTHLY,
+    )
+    outcome = write_config(out / "config", answers, {}, replace=True)
+    understood = outcome.n_stages - len(outcome.unrecognised)
+    say(f"init: {understood} of {outcome.n_stages} stages recognised; not: {', '.join(outcome.unrecognised) or 'none'}")
+    return load_settings(out / "config", {})
 
 
 def _open(report: Path, say: Callable[[str], None]) -> None:

@@ -18,6 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from pipeline.errors import ConfigError, Exit, exit_code, in_words
+from pipeline.logbook import error_kind
 from pipeline.logs import log
 from pipeline.settings import Settings
 from pipeline.warehouse import utc_now
@@ -151,6 +152,7 @@ class Nights:
         self.table = table
         self.is_running = False
         self.problem = ""  # why the night that is owed could not be run or decided
+        self.problem_kind = ""  # of the error, as `pipeline.logbook.error_kind` names it
         self._stored = stored
         self._run = run
         self._note = note
@@ -171,7 +173,7 @@ class Nights:
         except Exception as error:
             if exit_code(error) == Exit.TEMPORARY:  # somebody else runs it: the next look sees whether that was this night
                 return False
-            self.problem = in_words(error)
+            self.problem, self.problem_kind = in_words(error), error_kind(error)
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.error("night_not_run", due=due.isoformat(), error=self.problem, again_in_seconds=RETRY_SECONDS)
             self._note(error)
@@ -179,7 +181,7 @@ class Nights:
         finally:
             self.is_running = False
         self._settled = due
-        self.problem = ""
+        self.problem = self.problem_kind = ""
         return is_due
 
 

@@ -37,7 +37,7 @@ def status_document(settings: Settings, *, next_run: datetime | None = None) -> 
     now = utc_now()
     last = heard(settings, warehouse, runs, fault)
     untold = _untold(settings)
-    reasons = [] if fault is not None else unready(runs, last)
+    reasons = [] if fault is not None else [one.text for one in unready(runs, last)]
     made_at = newest(settings.home)
     document = {
         "schema_version": 2,

@@ -45,6 +45,19 @@ class Scene:
     damaged: Mapping[str, datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why nobody may rely on the runs now. `text` says it in English with every detail; pages in other languages say it by `code`
+    (no_run, interrupted, failed, never_heard, fault, not_begun), `subject` (a kind of run, a source), `since` (UTC) and the kinds
+    of the errors behind it (`pipeline.logbook.error_kind`)."""
+
+    code: str
+    text: str
+    subject: str = ""
+    since: datetime | None = None
+    error_kinds: tuple[str, ...] = ()
+
+
 def detect(scene: Scene) -> list[Trouble]:
     """Everything that needs a person, the gravest kind first."""
     found = [*_failed_runs(scene), *_failed_hops(scene), *_stale(scene), *_quarantine(scene), *_trust(scene)]
@@ -65,34 +78,37 @@ def last_heard(scene_runs: Sequence[Run], source: str, stored: datetime | None) 
     return max(known, default=None)
 
 
-def unready(runs: Sequence[Run], heard: Mapping[str, datetime | None]) -> list[str]:
-    """Why nobody may rely on the runs (newest first) now, in words; empty when one may: for `payback status` and /readyz.
+def unready(runs: Sequence[Run], heard: Mapping[str, datetime | None]) -> list[Lack]:
+    """Why nobody may rely on the runs (newest first) now; empty when one may: for `payback status`, /readyz and the pages.
 
     Not only what needs a person: a night that was told to stop is no trouble, but what it should have brought is missing.
     """
     ended = [run for run in runs if run.outcome != "running"]
     if not ended:
-        return ["no run has ended yet"]
+        return [Lack("no_run", "no run has ended yet")]
     is_under_way = runs[0].outcome == "running"
     said = []
     # No sync makes up for a night that was cut off; that somebody stopped a sync by hand says nothing of the nights.
     night = next((run for run in ended if run.kind == "night"), None)
     last = next((run for run in ended if not _is_cut(run)), None)
     if night is not None and _is_cut(night) and not is_under_way:
-        said.append(_told(night, "was interrupted"))
+        said.append(_told(night, "interrupted", "was interrupted"))
     if last is not None and last.outcome == "failed":
-        said.append(_told(last, "failed"))
+        said.append(_told(last, "failed", "failed"))
     for source, at in heard.items():
         since = asked_since(runs, source)
         if at is None and since is not None and not is_under_way:
-            said.append(f"{source} was never heard, though it is asked since {since:%Y-%m-%d %H:%M} UTC")
+            text = f"{source} was never heard, though it is asked since {since:%Y-%m-%d %H:%M} UTC"
+            said.append(Lack("never_heard", text, source, since))
     return said
 
 
-def _told(run: Run, word: str) -> str:
+def _told(run: Run, code: str, word: str) -> Lack:
     errors = [str(hop.detail["error"]) for hop in run.hops if hop.detail.get("error")]
     why = "; ".join(errors) or str(run.detail.get("error", ""))
-    return f"the last run ({run.kind}, {run.started_at:%Y-%m-%d %H:%M} UTC) {word}{f': {why}' if why else ''}"
+    text = f"the last run ({run.kind}, {run.started_at:%Y-%m-%d %H:%M} UTC) {word}{f': {why}' if why else ''}"
+    kinds = [str(one["error_kind"]) for one in (run.detail, *(hop.detail for hop in run.hops)) if one.get("error_kind")]
+    return Lack(code, text, run.kind, run.started_at, tuple(dict.fromkeys(kinds)))
 
 
 def asked_since(runs: Sequence[Run], source: str) -> datetime | None:

@@ -6,7 +6,8 @@ from . import bulk, salon
 from .exchange import Costs
 from .faults import ALWAYS, Fault
 from .portal import DemoPortal, PortalOptions
+from .slips import mistype
 from .store import Store
 from .truth import Outcome, Truth
 
-__all__ = ["ALWAYS", "Costs", "DemoPortal", "Fault", "Outcome", "PortalOptions", "Store", "Truth", "bulk", "salon"]
+__all__ = ["ALWAYS", "Costs", "DemoPortal", "Fault", "Outcome", "PortalOptions", "Store", "Truth", "bulk", "mistype", "salon"]

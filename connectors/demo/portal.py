@@ -37,6 +37,7 @@ class PortalOptions:
     bad_secret_status              401, or 403 as documents of August 2026 say
     history_types                  stage history in strings (as captured) or integers (as documented)
     has_jitter                     now and then odd `time` objects
+    is_dated                       the portal's clock is that of its store, also when it lies in the past
     """
 
     user_id: int = 1
@@ -51,6 +52,7 @@ class PortalOptions:
     bad_secret_status: int = 401
     history_types: Literal["string", "integer"] = "string"
     has_jitter: bool = True
+    is_dated: bool = False
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class DemoPortal:
     def __init__(self, store: Store, options: PortalOptions | None = None, port: int = 0) -> None:
         self.store, self.options = store, options or PortalOptions()
         # A store dated ahead of the real clock takes the clock with it, so that changes are always the newest.
-        self._ahead = max(0.0, store.now - time.time())
+        ahead = store.now - time.time()
+        self._ahead = ahead if self.options.is_dated else max(0.0, ahead)
         self._stopping = threading.Event()
         self._faults, self._hooks = FaultScript(), list[_Hook]()
         self._bucket = Bucket(self.options.bucket, self.options.drain, time.monotonic())

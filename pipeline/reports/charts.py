@@ -109,7 +109,8 @@ def weekly_chart(weeks: Sequence[Week], launch_label: str, *, width: int, height
         axes.set_ylim(0, top)
         axes.set_xlim(-0.7, max(len(weeks) - 0.3, 1))
         is_right = started > len(weeks) / 2
-        axes.text(started + (-0.3 if is_right else 0.3), top, launch_label, ha="right" if is_right else "left", va="top",
+        beside = (max(len(weeks) - 0.3, 1) + 0.7) * 6 / width  # six pixels, in weeks
+        axes.text(started + (-beside if is_right else beside), top, launch_label, ha="right" if is_right else "left", va="top",
                   fontweight="bold")  # fmt: skip
         step = max(1, -(-len(weeks) // (width // 70)))
         ticks = list(range(step // 2, len(weeks), step))

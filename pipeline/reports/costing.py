@@ -119,11 +119,16 @@ def _said(numbers: Numbers, line: Mapping[str, Json], rate: float | None) -> Sai
 def _amount(numbers: Numbers, line: Mapping[str, Json], part: str) -> str:
     low, high = line[part]
     if _is_hours(line):
-        ends = [numbers.words.say("unit.hours", n=numbers.decimal(end)) for end in (low, high)]
+        ends = [hours(numbers, end) for end in (low, high)]
     else:
         digits = 2 if part == "per_lead" or (line["kind"] == "shared" and not float(low).is_integer()) else 0
         ends = [numbers.full_money(end, digits=2) if digits else numbers.money(end) for end in (low, high)]
     return ends[0] if low == high else numbers.interval(*ends)
+
+
+def hours(numbers: Numbers, n: float) -> str:
+    """`12 ч`, `12,5 ч`: as it was filled in."""
+    return numbers.words.say("unit.hours", n=numbers.decimal(n, digits=0 if float(n).is_integer() else 1))
 
 
 def _is_hours(line: Mapping[str, Json]) -> bool:

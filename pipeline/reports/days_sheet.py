@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.reports.cells import Book, Kind, Sheet
 
 Json = Any
+COLUMNS = ("leads", "qualified", "booked", "visited", "no_show", "ended", "paid", "payers", "revenue")
 TEXTS = 4  # date, week, period, whether outcomes are known: columns before the figures
 # Periods in the order of time; a label that two of them share is summed once.
 SIDES = ("pre", "washout", "left_out", "post", "young")
@@ -40,7 +41,8 @@ def days_sheet(book: Book, document: Mapping[str, Json]) -> None:
     if not document.get("daily"):
         return
     sheet, say = book.sheet("days", is_wide=True), book.numbers.words.say
-    days, columns = days_of(document), document["daily"]["columns"]
+    days, found = days_of(document), document["daily"]["columns"]
+    columns = {name: found[name] for name in COLUMNS if name in found}  # whatever order the document was read back in
     heads = [say("column.day"), say("column.week"), say("column.side"), say("sheet.days.outcomes")]
     sheet.heads([*heads, *(say(f"sheet.days.{name}") for name in columns)], texts=range(TEXTS))
     for n, day in enumerate(days):

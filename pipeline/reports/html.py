@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipeline.reports.charts import fan_chart, on_page, placebo_chart, waterfall, weekly_chart
-from pipeline.reports.numbers import MINUS
+from pipeline.reports.numbers import MINUS, NBSP
 from pipeline.reports.page import Page, page_of
 
 FOLDER = Path(__file__).parent
 # Chinese may end a line between a figure and its measure word; a figure stays with the character after it.
 _JOINTS = re.compile(rf"([+{MINUS}](?=[^\s\d])|[\d%](?=[\u4e00-\u9fff]))")
+# Nor does a line end after a Russian word of one letter, or between a small number and what it counts: `с 19`, `10 недель`.
+_GLUED = re.compile(r"(?:(?<![^\s(«„])[вксуоиаВКСУОИА]|(?<![\w.,:–-])\d{1,3}) (?=[\d«+−]|[a-zа-яё])")
+# What a cell says beside its figure: `+71 % (от +33 до +126 %)`.
+_BESIDE = re.compile(r"(.*\S)( ?)([(（][^()（）]*[)）])")
 NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
 N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 
@@ -45,12 +49,24 @@ def _template() -> Any:
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_whole,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["cell"] = _cell
     return environment.get_template("page.html.j2")
 
 
 def _whole(value: Any) -> Any:
     """A sign stays with its amount, an amount with its unit: browsers may break a line between `+` and a currency symbol."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else _JOINTS.sub("\\1\u2060", value)
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _GLUED.sub(lambda found: f"{found[0][:-1]}{NBSP}", _JOINTS.sub("\\1\u2060", value))
+
+
+def _cell(text: str) -> Markup:
+    """A cell of figures, escaped; its range or share in brackets goes to the next line as a whole before it is broken."""
+    whole = _whole(text)
+    found = _BESIDE.fullmatch(whole)
+    if found is None:
+        return escape(whole)
+    return Markup('{}{}<span class="beside">{}</span>').format(*found.groups())
 
 
 def _weekly(page: Page) -> Markup:

@@ -89,7 +89,7 @@ def _aside(numbers: Numbers, found: NamedInput) -> Iterator[str]:
     if found.value is None:
         low, high = found.line[found.part]
         if found.kind == "hours":
-            ends = [numbers.words.say("unit.hours", n=numbers.decimal(end)) for end in (low, high)]
+            ends = [costing.hours(numbers, end) for end in (low, high)]
         else:
             ends = [numbers.full_money(end) for end in (low, high)]
         yield numbers.words.say("costs.sheet.range", range=numbers.interval(*ends))

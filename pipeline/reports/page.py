@@ -225,12 +225,9 @@ def _unclosed(numbers: Numbers, document: Mapping[str, Json]) -> Table | None:
     if not found:
         return None
     say = numbers.words.say
+    name, comma = numbers.words.name, say("format.comma")
     rows = tuple(
-        (
-            numbers.words.name("owner", row["title"] or row["key"]),
-            numbers.whole(row["n"]),
-            say("format.comma").join(map(plain, row["examples"])),
-        )
+        (name("owner", row["title"] or row["key"]), numbers.whole(row["n"]), comma.join(map(plain, row["examples"])))
         for row in found
     )
     columns = tuple(map(say, ("column.owner", "column.unclosed", "column.examples")))

@@ -244,7 +244,8 @@ def costs(book: Book, document: Document) -> None:
 def data(book: Book, document: Document) -> None:
     """The cells everything was computed from: one row a week, then one row a channel, branch and employee before and after."""
     sheet, say = book.sheet("data", is_wide=True), book.numbers.words.say
-    fields = [(name, field) for name, metric in document["metrics"].items() for field in metric["per_week"]]
+    # Sorted: a document read back from the warehouse has its keys in another order, and must give the same bytes.
+    fields = [(name, field) for name, metric in document["metrics"].items() for field in sorted(metric["per_week"])]
     heads = [say("sheet.group"), say("column.week"), say("sheet.name"), say("column.side")]
     titles = {name: tables.metric_title(book.numbers, document, name) for name in document["metrics"]}
     sheet.heads([*heads, *(say(f"sheet.field.{field}", metric=titles[name]) for name, field in fields)], texts=(1, 2, 3))

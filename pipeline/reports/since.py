@@ -25,7 +25,7 @@ def since(numbers: Numbers, document: Mapping[str, Json]) -> Since | None:
     if not changes:
         return None
     say, figures = numbers.words.say, changes["figures"]
-    rows = [_row(numbers, name, figures[name]) for name in _names(changes) if name in figures]
+    rows = [printed(numbers, name, figures[name]) for name in _names(changes) if name in figures]
     columns = ("column.figure", "column.then", *(f"since.{step}" for step in STEPS), "column.now_figure")
     title = say("section.since", moment=numbers.moment(changes["since"]["as_of"]))
     table = Table("since", title, say("since.note"), tuple(map(say, columns)), tuple(rows), len(rows))
@@ -56,9 +56,12 @@ def _told(numbers: Numbers, document: Mapping[str, Json], changes: Mapping[str, 
     return told
 
 
-def _row(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, ...]:
-    """Rounded so that what is printed adds up."""
-    scale, text = _FORMS[name]
+def printed(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, ...]:
+    """A figure's title, what it was, the steps and what it is, rounded so that what is printed adds up.
+
+    Raises ValueError for steps that do not sum to the difference.
+    """
+    scale, text = FORMS[name]
     then, now = round(found["then"] * scale), round(found["now"] * scale)
     steps = adding_up([found[step] * scale for step in STEPS], now - then)
     say = numbers.words.say
@@ -66,7 +69,7 @@ def _row(numbers: Numbers, name: str, found: Mapping[str, float]) -> tuple[str, 
             text(numbers, now / scale, False))  # fmt: skip
 
 
-_FORMS: dict[str, tuple[float, Callable[[Numbers, float, bool], str]]] = {
+FORMS: dict[str, tuple[float, Callable[[Numbers, float, bool], str]]] = {
     "profit_a_month": (1, lambda numbers, value, is_signed: numbers.full_money(value, is_signed=is_signed)),
     "revenue_a_month": (1, lambda numbers, value, is_signed: numbers.full_money(value, is_signed=is_signed)),
     "roi": (1000, lambda numbers, value, is_signed: numbers.points(value) if is_signed else numbers.percent(value)),

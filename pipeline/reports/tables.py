@@ -142,7 +142,7 @@ def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line
     for name in ("staff_hours_one_off", "staff_hours_monthly"):
         if by_name and costs[name] is None:
             continue
-        hours = None if costs[name] is None else say("unit.hours", n=numbers.decimal(costs[name]))
+        hours = None if costs[name] is None else costing.hours(numbers, costs[name])
         if hours is not None and rate is not None:
             hours = say("cost.hours_at", hours=hours, rate=numbers.money(rate))
         is_unpriced = hours is not None and rate is None

@@ -47,7 +47,8 @@ def metric_tile(numbers: Numbers, document: Mapping[str, Json], name: str) -> Ti
     metric = document["metrics"][name]
     pre, post = (value(numbers, metric, side) for side in ("pre", "post"))
     title = say("tile.leads" if name == "leads" else f"metric.{name}")
-    tile = Tile(name, title, post or say("none"), before=pre or say("none"))
+    # Over no data at all one "no data" is enough.
+    tile = Tile(name, title, post or say("none"), before=pre or (say("none") if post else None))
     if post is None or metric["effect"] is None:
         return replace(tile, notes=(_no_effect(numbers, document),))
     return replace(

@@ -36,7 +36,7 @@ def build_app(current: Callable[[], Settings], board: Board, password: Secret | 
 
     async def readyz(request: Request) -> Response:
         standing = await run_in_threadpool(board.standing)
-        reasons = [mask(reason, current().secrets()) for reason in standing.reasons]
+        reasons = [mask(reason.text, current().secrets()) for reason in standing.reasons]
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def metrics(request: Request) -> Response:
@@ -58,5 +58,6 @@ def build_app(current: Callable[[], Settings], board: Board, password: Secret | 
         ],
         exception_handlers={404: missing},
     )
+    app.router.redirect_slashes = False  # its redirects repeat the host that the request names, and forget https
     machines = MACHINE_PATHS if current().dashboard.users else None
     return Guard(app, (*OPEN_PATHS, ASSETS_PREFIX), password, policy=POLICY, machine_paths=machines)

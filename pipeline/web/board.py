@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline import alerts
 from pipeline.backups import newest
 from pipeline.errors import NoWarehouse, PipelineError, in_words
-from pipeline.logbook import Run, last_runs
+from pipeline.logbook import Run, error_kind, last_runs
 from pipeline.schedule import Nights
 from pipeline.settings import Settings
-from pipeline.troubles import unready
+from pipeline.troubles import Lack, unready
 from pipeline.warehouse import Warehouse, utc_now
 
 FRESH_SECONDS = 3.0
@@ -51,7 +51,7 @@ class Standing:
     """How things stand at a moment. `reasons` says why the service is not ready; empty when it is."""
 
     at: datetime  # UTC without zone
-    reasons: tuple[str, ...]
+    reasons: tuple[Lack, ...]
     has_warehouse: bool
     is_running: bool
     next_runs: tuple[datetime, ...]  # aware, UTC
@@ -83,19 +83,20 @@ class Board:
     def _read(self) -> Standing:
         now = utc_now()
         next_runs = tuple(self._nights.table.after(now.replace(tzinfo=UTC), 3))
-        is_running, problem = self._nights.is_running, self._nights.problem
+        is_running, nights = self._nights.is_running, self._nights
+        problem = [Lack("not_begun", nights.problem, error_kinds=(nights.problem_kind,))] if nights.problem else []
         settings = self._current()
         warehouse = Warehouse(settings.warehouse_url.reveal(), lock_timeout=LOCK_SECONDS)
         try:
             runs, fault = last_runs(settings, warehouse, N_RUNS)
             if fault is not None:
-                return Standing(now, _told(in_words(fault), problem), False, is_running, next_runs, runs=runs)
+                return Standing(now, _told(_fault(fault), *problem), False, is_running, next_runs, runs=runs)
             heard = alerts.heard(settings, warehouse, runs, fault)
             sources = tuple(SourceLine(source.name, source.kind, heard[source.name]) for source in settings.sources)
             tallies = _tallies(warehouse)
         except (PipelineError, SQLAlchemyError, OSError) as error:
-            return Standing(now, _told(in_words(error), problem), False, is_running, next_runs)
-        told = _told(*unready(runs, heard), problem)
+            return Standing(now, _told(_fault(error), *problem), False, is_running, next_runs)
+        told = _told(*unready(runs, heard), *problem)
         return Standing(now, told, True, is_running, next_runs, sources, runs, tallies, newest(settings.home))
 
 
@@ -112,5 +113,10 @@ def ended_last(runs: Sequence[Run]) -> Run | None:
     return next((run for run in runs if run.outcome != "running"), None)
 
 
-def _told(*reasons: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(reason for reason in reasons if reason))
+def _fault(error: Exception) -> Lack:
+    return Lack("fault", in_words(error), error_kinds=("warehouse" if isinstance(error, SQLAlchemyError) else error_kind(error),))
+
+
+def _told(*reasons: Lack) -> tuple[Lack, ...]:
+    """Each once."""
+    return tuple({reason.text: reason for reason in reversed(reasons)}.values())[::-1]

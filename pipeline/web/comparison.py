@@ -1,10 +1,12 @@
 """Two stored documents of a launch side by side: figures, differences, and what may explain them. Pure."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.reports.numbers import Numbers
+from pipeline.reports.since import FORMS, STEPS, printed
 from pipeline.reports.words import plain
 from pipeline.web import figures
 from pipeline.web.figures import Digest, Range
@@ -14,8 +16,6 @@ from pipeline.web.page import finding_line
 RANGES = ("roi", "profit", "payback", "effect", "net")
 PLAIN = {"total_cost": "cost", "cost": "cost", "trust": "count", "n_weeks": "count", "n_leads": "count", "horizon_days": "count"}
 TITLES = {"horizon_days": "horizon"}
-STEPS = ("settings", "data", "weeks")
-CHANGES = {"profit_a_month": "profit", "revenue_a_month": "profit", "roi": "roi", "leads_a_week": "count"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def lines(older: Digest, newer: Digest, numbers: Numbers) -> list[Line]:
     say = numbers.words.say
     of_older, of_newer = figures.numbers_for(numbers, older), figures.numbers_for(numbers, newer)
     words = [figures.verdict_word(numbers, one) or say("none") for one in (older, newer)]
-    same = say("dash.compare.same") if older.verdict == newer.verdict else "≠"
+    same = say("dash.compare.same") if older.verdict == newer.verdict else say("dash.compare.other")
     found = [Line(say("dash.figure.verdict"), words[0], words[1], same)]
     for name in RANGES:
         was: Range | None = getattr(older, name)
@@ -81,6 +81,15 @@ def findings_only_in(one: Digest, other: Digest, numbers: Numbers) -> list[Mappi
     return [finding_line(figures.finding_words(numbers, found), found.severity, numbers) for found in only]
 
 
+def changes_since(newer: Digest, numbers: Numbers) -> str:
+    """A heading for `changes`: they are told against the report before, which need not be the one beside it."""
+    since = newer.changes.get("since")
+    day = since.get("as_of") if isinstance(since, Mapping) else None
+    if not isinstance(day, str):
+        return numbers.words.say("dash.compare.changes")
+    return numbers.words.say("dash.compare.changes_since", moment=numbers.moment(day))
+
+
 def changes(newer: Digest, numbers: Numbers) -> list[tuple[str, ...]]:
     """What the newer document itself says became of its figures, a heading first; empty when it says nothing (older programs)."""
     say, table = numbers.words.say, newer.changes.get("figures")
@@ -88,19 +97,14 @@ def changes(newer: Digest, numbers: Numbers) -> list[tuple[str, ...]]:
         return []
     own = figures.numbers_for(numbers, newer)
     rows = []
-    for name, kind in CHANGES.items():
+    for name in FORMS:
         row: Any = table.get(name)
-        if isinstance(row, Mapping):
-            ends = {key: figures.number(row.get(key)) for key in ("then", *STEPS, "now")}
-            steps = [_step(own, kind, ends[step]) for step in STEPS]
-            rows.append((say(f"dash.compare.change.{name}"), figures.value(own, kind, ends["then"]), *steps,
-                         figures.value(own, kind, ends["now"])))  # fmt: skip
+        ends = {key: figures.number(row.get(key)) for key in ("then", *STEPS, "now")} if isinstance(row, Mapping) else {}
+        known = {key: end for key, end in ends.items() if end is not None}
+        with suppress(ValueError):  # of a document that does not add up
+            rows += [printed(own, name, known)] if known and len(known) == len(ends) else []
     heads = (say("dash.compare.figure"), say("dash.compare.then"), *(say(f"dash.compare.step.{step}") for step in STEPS))
     return [(*heads, say("dash.compare.now")), *rows] if rows else []
-
-
-def _step(numbers: Numbers, kind: str, size: float | None) -> str:
-    return "—" if size is None else figures.value(numbers, kind, size, is_change=True)
 
 
 def _estimate(found: Range | None) -> float | None:

@@ -33,12 +33,12 @@ class Dashboard:
 
     def __init__(self, current: Callable[[], Settings], board: Board) -> None:
         """`current` gives the configuration as it is now: a user whose password was changed is out at once."""
-        self._current, self._board = current, board
+        self._current, self._board, self._limits = current, board, signin.Limits()
         self._take(current())
 
     def _take(self, settings: Settings) -> None:
         self._settings = settings
-        self._desk = signin.Desk(Sessions(State(settings.home), settings.dashboard.users, settings.hash_key))
+        self._desk = signin.Desk(Sessions(State(settings.home), settings.dashboard.users, settings.hash_key), self._limits)
         self._press = Press(settings)
         self._shown = Shown(settings, self._board, Archive(settings), self._press)
 
@@ -81,7 +81,7 @@ class Dashboard:
         try:
             viewer = self._viewer(request)
             if viewer is None:
-                target = f"{request.url.path}?{request.url.query}".removesuffix("?")
+                target = signin.here(request, request.url.query)
                 query = "" if target == "/" else f"?{signin.query(next=target)}"
                 return RedirectResponse(f"{signin.PATH}{query}", 303)
             if viewer.role not in roles:
@@ -169,7 +169,7 @@ class Dashboard:
         if problem == "limited":
             said = numbers.count("dash.signin.limited", round(wait) + 1)
         text = self._press.page(
-            "signin", Viewer("", "", language, token), request.url, title=numbers.words.say("dash.signin.title"), target=target,
+            "signin", Viewer("", "", language, token), request, title=numbers.words.say("dash.signin.title"), target=target,
             problem=said,
         )  # fmt: skip
         answer = HTMLResponse(text, status)

@@ -138,6 +138,11 @@ def range_text(numbers: Numbers, kind: str, found: Range | None) -> str:
     return numbers.interval(value(numbers, kind, found.low), value(numbers, kind, found.high))
 
 
+def is_readable(digest: Digest) -> bool:
+    """Whether the document holds what every report of this form does: the figures of others are not shown as absent ones."""
+    return bool(digest.verdict)
+
+
 def verdict_word(numbers: Numbers, digest: Digest) -> str:
     """The verdict in words; the code of one that this version does not know."""
     key = f"verdict.{digest.verdict}"

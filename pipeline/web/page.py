@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
 
 from connectors.secrets import mask
 from pipeline import reports
@@ -17,15 +19,17 @@ from pipeline.languages import LANGUAGES
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
+from pipeline.web.signin import here
 
 FOLDER = Path(__file__).parent
 ASSETS = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "icon.svg": "image/svg+xml"}
 # What the languages call themselves.
-NAMES = {"ru": "Русский", "en": "English", "zh": "中文"}
+NAMES = {"ru": ("Русский", "RU"), "en": ("English", "EN"), "zh": ("中文", "中文")}  # and in short, for a phone
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+_SIGNED = re.compile(r"([+−])(?=[^\d\s])")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
@@ -56,14 +60,14 @@ class Press:
         """Figures in a language, in the business's currency and time."""
         return numbers_of(language, self._settings.business.currency, self._settings.business.timezone)
 
-    def page(self, template: str, viewer: Viewer, here: Any, *, title: str, section: str = "", is_stale: bool = False,
+    def page(self, template: str, viewer: Viewer, request: Request, *, title: str, section: str = "", is_stale: bool = False,
              **facts: Any) -> str:  # fmt: skip
-        """The template as HTML; `here` is the address of the page (a starlette URL)."""
+        """The template as HTML, with links to the same page in other languages."""
         words = self.numbers(viewer.language).words
-        languages = []
+        languages, asked = [], [(key, text) for key, text in request.query_params.multi_items() if key != "lang"]
         for code in LANGUAGES:
-            address = here.include_query_params(lang=code)
-            languages.append((code, NAMES.get(code, code), f"{address.path}?{address.query}"))
+            address = here(request, urlencode([*asked, ("lang", code)]))
+            languages.append((code, NAMES.get(code, (code, code)), address, code == viewer.language))
         text: str = _templates().get_template(f"{template}.html.j2").render(
             say=words.say, plural=self.numbers(viewer.language).count, language=words.tag, languages=languages,
             business=plain(self._settings.business.name) if self._settings.business.name else "Payback", title=title,
@@ -82,10 +86,17 @@ class Press:
 @cache
 def _templates() -> Environment:
     """Every value is escaped; an undefined name is an error, not an empty place."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(FOLDER / "pages"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["unbroken"] = unbroken
+    return made
+
+
+def unbroken(text: str) -> str:
+    """No line may end between a sign and its currency."""
+    return _SIGNED.sub("\\1\u2060", text)
 
 
 @cache

@@ -40,7 +40,7 @@ class Shown:
     def overview(self, request: Request, viewer: Viewer) -> Response:
         numbers = self._press.numbers(viewer.language)
         cards = [self._card(name, title, numbers) for name, title in self._launches().items()]
-        pulse = health.pulse(self._board.standing(), numbers)
+        pulse = health.pulse(self._board.standing(), self._settings, numbers)
         title = numbers.words.say("dash.nav.overview")
         return self._answer(request, viewer, "overview", title=title, section="overview", cards=cards, pulse=pulse)
 
@@ -48,7 +48,7 @@ class Shown:
         numbers = self._press.numbers(viewer.language)
         facts = health.sync_facts(self._board.standing(), self._settings, numbers)
         return HTMLResponse(
-            self._press.page("sync", viewer, request.url, title=numbers.words.say("dash.nav.sync"), section="sync", **facts)
+            self._press.page("sync", viewer, request, title=numbers.words.say("dash.nav.sync"), section="sync", **facts)
         )
 
     def quality(self, request: Request, viewer: Viewer) -> Response:
@@ -89,9 +89,10 @@ class Shown:
     def compare(self, request: Request, viewer: Viewer) -> Response:
         name = request.path_params["launch"]
         chosen = [self._entry(name, request.query_params.get(side, "")) for side in ("older", "newer")]
-        older, newer = chosen
-        if older is None or newer is None:
+        found = sorted((one for one in chosen if one is not None), key=lambda one: (one.week, one.as_of, one.seen_at))
+        if len(found) < len(chosen):
             return self.missing(request, viewer)
+        older, newer = found  # whichever way round they were asked for
         numbers = self._press.numbers(viewer.language)
         was, now = self._archive.digests([older, newer], digest_of)
         sides = [{"moment": numbers.moment(entry.as_of), "address": _snapshot(entry)} for entry in (older, newer)]
@@ -99,7 +100,8 @@ class Shown:
             request, viewer, "compare", title=numbers.words.say("dash.compare.title"), section="overview", address=_address(name),
             launch_title=self._launches().get(name) or now.title, older=sides[0], newer=sides[1],
             lines=comparison.lines(was, now, numbers), reasons=comparison.reasons(was, now, numbers),
-            changes=comparison.changes(now, numbers), appeared=comparison.findings_only_in(now, was, numbers),
+            changes=comparison.changes(now, numbers), changes_since=comparison.changes_since(now, numbers),
+            appeared=comparison.findings_only_in(now, was, numbers),
             vanished=comparison.findings_only_in(was, now, numbers),
         )  # fmt: skip
 
@@ -150,11 +152,11 @@ class Shown:
         say = self._press.numbers(viewer.language).words.say
         links = (("/", say("dash.notice.back")),) if links is None else links
         text = say(f"dash.notice.{code}.text", **told)
-        page = self._press.page("notice", viewer, request.url, title=say(f"dash.notice.{code}"), text=text, links=links)
+        page = self._press.page("notice", viewer, request, title=say(f"dash.notice.{code}"), text=text, links=links)
         return HTMLResponse(page, status)
 
     def _answer(self, request: Request, viewer: Viewer, template: str, **facts: Any) -> Response:
-        return HTMLResponse(self._press.page(template, viewer, request.url, is_stale=self._archive.is_stale, **facts))
+        return HTMLResponse(self._press.page(template, viewer, request, is_stale=self._archive.is_stale, **facts))
 
     def _launches(self) -> dict[str, str]:
         """Every launch of the configuration, then those that only the warehouse remembers, with their titles."""
@@ -183,10 +185,14 @@ class Shown:
     def _card(self, name: str, title: str, numbers: Numbers) -> dict[str, Any]:
         weeks, say = self._weeks(name), numbers.words.say
         started = {launch.name: launch.started_on.isoformat() for launch in self._settings.launches}.get(name)
-        card: dict[str, Any] = {"address": _address(name), "title": title, "facts": [], "verdict": "", "code": "", "spark": None}
+        card: dict[str, Any] = {"address": _address(name), "title": title, "facts": [], "verdict": "", "code": "", "spark": None,
+                                "note": say("dash.overview.unmeasured")}  # fmt: skip
         if not weeks:
             return {**card, "facts": [say("dash.started", day=numbers.day(started))] if started else []}
         newest, digests = weeks[-1][1], [digest for _, digest in weeks]
+        if not figures.is_readable(newest):
+            return {**card, "facts": [*self._facts(newest, numbers), *([] if started else [say("dash.overview.past")])],
+                    "note": say("dash.overview.unreadable")}  # fmt: skip
         own = figures.numbers_for(numbers, newest)
         series = next((one for one in SERIES if figures.in_series(newest, one)), "trust")
         found = [figures.in_series(digest, series) for digest in digests]
@@ -205,9 +211,10 @@ class Shown:
         facts = [say("dash.as_of", moment=_said(numbers.moment, digest.as_of))]
         return [say("dash.started", day=_said(numbers.day, digest.started_on)), *facts] if digest.started_on else facts
 
-    def _newest(self, entry: Entry, digest: Digest, numbers: Numbers) -> dict[str, str]:
+    def _newest(self, entry: Entry, digest: Digest, numbers: Numbers) -> dict[str, Any]:
         words = figures.verdict_word(numbers, digest), figures.verdict_reason(numbers, digest)
-        return {"code": digest.verdict, "verdict": words[0], "reason": words[1], "address": _snapshot(entry)}
+        return {"code": digest.verdict, "verdict": words[0], "reason": words[1], "address": _snapshot(entry),
+                "is_readable": figures.is_readable(digest)}  # fmt: skip
 
     def _week(self, entry: Entry, digest: Digest, series: str, numbers: Numbers) -> Week:
         score = numbers.words.say("dash.out_of_100", score=numbers.whole(digest.trust)) if digest.trust is not None else "—"

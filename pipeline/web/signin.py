@@ -4,6 +4,7 @@ A wrong name costs the same time as a wrong password and is told in the same wor
 address, and per user over all addresses; a right password is refused too while a limit lasts, so that it tells nothing.
 """
 
+import asyncio
 import ipaddress
 import secrets
 import threading
@@ -11,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +25,9 @@ COOKIE, FORM_COOKIE = "payback-session", "payback-form"
 PATH = "/sign-in"
 MOST_BYTES = 8 * 1024  # of a form
 MOST_KEPT = 10_000  # names and addresses whose failures are remembered
+MOST_WAITING = 8  # passwords compared or waiting for it: the others are told to wait, so that threads are left for the pages
+BUSY_SECONDS = 5.0
+FORM_SECONDS = 10.0  # for a form to arrive
 # failures borne at once, and seconds until one more is borne
 PAIR, ADDRESS, USER = (5, 60.0), (20, 30.0), (60, 30.0)
 
@@ -37,7 +41,7 @@ class Limits:
 
     def wait(self, user: str, address: str) -> float:
         """Seconds until one more try is borne; 0 when it is now, and then it is counted."""
-        now = time.monotonic()
+        now, address = time.monotonic(), block_of(address)
         keys = {("pair", user, address): PAIR, ("address", address): ADDRESS, ("user", user): USER}
         with self._lock:
             left = {key: self._standing(key, *bounds, now) for key, bounds in keys.items()}
@@ -53,6 +57,7 @@ class Limits:
 
     def forgive(self, user: str, address: str) -> None:
         """The try was right after all."""
+        address = block_of(address)
         with self._lock:
             self._left.pop(("pair", user, address), None)
             for key, bounds in ((("address", address), ADDRESS), (("user", user), USER)):
@@ -76,9 +81,11 @@ class Outcome:
 class Desk:
     """Lets people in and out."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, limits: Limits) -> None:
+        """`limits` outlive a change of the configuration."""
         self.sessions = sessions
-        self._limits = Limits()
+        self._limits = limits
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
         self._one_at_a_time = threading.Lock()  # 32 MB and a core each
 
     def session(self, request: Request) -> Session | None:
@@ -87,7 +94,14 @@ class Desk:
 
     def try_password(self, name: str, password: str, address: str) -> Outcome:
         """Blocks for the time of one comparison. Raises WarehouseError when the session cannot be stored."""
-        known = name[: LONGEST_NAME + 1]
+        if not self._waiting.acquire(blocking=False):
+            return Outcome(code="limited", wait=BUSY_SECONDS)
+        try:
+            return self._try(name[: LONGEST_NAME + 1], password, address)
+        finally:
+            self._waiting.release()
+
+    def _try(self, known: str, password: str, address: str) -> Outcome:
         wait = self._limits.wait(known, address)
         if wait:
             return Outcome(code="limited", wait=wait)
@@ -137,14 +151,18 @@ class Desk:
 
 
 async def fields_of(request: Request) -> dict[str, str] | None:
-    """The fields of a posted form, each once; None when it is no form or too large."""
+    """The fields of a posted form, each once; None when it is no form, too large or too slow."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return None
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    return None
+    except TimeoutError:
+        return None
     try:
         found = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=10)
     except ValueError:
@@ -162,6 +180,17 @@ def address_of(request: Request) -> str:
         return peer
 
 
+def block_of(address: str) -> str:
+    """What the limits take for one address: of IPv6 the whole /64, which is what one customer has."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+
+
 def is_encrypted(request: Request) -> bool:
     """Whether the browser speaks https, to us or to a proxy. Told wrongly, only the liar's own cookie is lost."""
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower())
@@ -176,6 +205,12 @@ def own_path(target: str) -> str:
     """A place of ours to go on to; the front page for anything else."""
     is_plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and len(target) < 1000
     return target if is_plain and "\\" not in target else "/"
+
+
+def here(request: Request, query: str) -> str:
+    """The address of the page, for links and for coming back: `//host` or `/\\host` asked for by mistake or malice is not one."""
+    path = own_path(quote(request.scope["path"]))
+    return f"{path}?{query}" if query else path
 
 
 def _name(request: Request, name: str) -> str:

@@ -4,7 +4,7 @@ import json
 import socket
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -348,7 +348,12 @@ def test_demo_measures_its_own_true_effect(
     assert play(tmp_path / "demo", seed=3, leads_per_week=120.0, is_opened=True) == Exit.OK
     printed = capsys.readouterr().out
     assert printed.count("the interval") == 2  # inside in 19 of 20: whether on this very day is chance, see bench/demo_truth.py
-    assert "same as the stored snapshot" in printed
+    assert "same as the stored snapshot" in printed  # once more: nothing doubled
+    document = json.loads((tmp_path / "demo" / "assistant.json").read_text(encoding="utf-8"))
+    since = date.fromisoformat(document["changes"]["since"]["as_of"])
+    assert date.fromisoformat(document["as_of"]) - since == timedelta(days=7)
+    assert document["changes"]["rows"]["deals_corrected"] == 2
+    assert document["changes"]["figures"]["profit_a_month"]["data"] < 0  # the zero too many is gone
     assert f"open {tmp_path / 'demo' / 'assistant.html'} in a browser" in printed  # there is no screen
     assert (tmp_path / "demo" / "assistant.html").stat().st_size > 10_000
     assert (tmp_path / "demo" / "assistant.xlsx").stat().st_size > 10_000

@@ -72,14 +72,14 @@ def test_a_night_that_cannot_begin_is_told_once_and_over_when_one_begins(shop: S
         assert not nights.look()
         alerts.look(current())
     (told,) = box.messages()
-    assert "Ночной запуск не может начаться" in told
+    assert "Ночной обмен не может начаться" in told
     assert "not readable as TOML" in told
     config.write_text(before, encoding="utf-8")
     assert shop.payback("status") == Exit.FINDINGS
     assert shop.payback("sync") == Exit.OK
     assert len(box.messages()) == 1  # that was no night
     assert shop.payback("run") == Exit.OK
-    assert "Ночной запуск снова начался" in box.messages()[1]
+    assert "Ночной обмен снова начался" in box.messages()[1]
 
 
 @pytest.mark.parametrize("name", ["payback-state.sqlite3", lease.RUNS, lease.ALERTS])

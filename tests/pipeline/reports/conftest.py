@@ -1,7 +1,7 @@
 """Documents to report on: real measurements of a small salon, and every verdict of the ladder put into one of them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -18,7 +18,8 @@ from pipeline.periods import AsOf
 from pipeline.reports import render
 from pipeline.settings import ChannelRule
 from pipeline.warehouse import Warehouse
-from tests.pipeline.reports import evidence_made
+from tests.browser import opened
+from tests.pipeline.reports import evidence_made, monday_made
 from tests.pipeline.salon_made import launch, salon, settings
 
 Document = dict[str, Any]
@@ -43,24 +44,31 @@ RULES = {
 }
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with opened() as browser:
+        yield browser
+
+
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Document]:
-    """measured(lift=0.5, n_channels=2, as_of=..., **launch fields) -> the document of a real measurement."""
+    """measured(lift=0.5, booking=0.4, names=..., as_of=..., **launch fields) -> the document of a real measurement."""
     warehouses: dict[Any, tuple[Warehouse, tuple[ChannelRule, ...]]] = {}
 
-    def stored(lift: float, names: tuple[str, ...]) -> tuple[Warehouse, tuple[ChannelRule, ...]]:
-        if (lift, names) not in warehouses:
+    def stored(lift: float, booking: float, names: tuple[str, ...]) -> tuple[Warehouse, tuple[ChannelRule, ...]]:
+        if (lift, booking, names) not in warehouses:
             made = Warehouse(f"duckdb:///{tmp_path_factory.mktemp('measured') / 'w.duckdb'}")
             made.migrate()
             sources = tuple(f"source{n:03}" for n in range(len(names))) or (None,)
             owners = [Owner("0", "Анна <b>", True), Owner("1", "Борис", True)]
-            made.append([*salon(lift=lift, channels=sources), *owners], "crm", "r1")
+            made.append([*salon(lift=lift, booking=booking, channels=sources), *owners], "crm", "r1")
             rules = tuple(ChannelRule(name, utm_source=(f"source{n:03}",)) for n, name in enumerate(names))
-            warehouses[lift, names] = made, rules
-        return warehouses[lift, names]
+            warehouses[lift, booking, names] = made, rules
+        return warehouses[lift, booking, names]
 
-    def make(*, lift: float = 0.5, names: tuple[str, ...] = ("Поиск", "Соцсети"), as_of: AsOf = AS_OF, **fields: Any) -> Document:
-        warehouse, rules = stored(lift, names)
+    def make(*, lift: float = 0.5, booking: float = 0.4, names: tuple[str, ...] = ("Поиск", "Соцсети"), as_of: AsOf = AS_OF,
+             **fields: Any) -> Document:  # fmt: skip
+        warehouse, rules = stored(lift, booking, names)
         with warehouse.reading(as_of.seen_until) as reading:
             return document(measure(reading, launch(**fields), settings(channels=rules), as_of))
 
@@ -79,6 +87,11 @@ def documents(measured: Callable[..., Document], paying: Document) -> dict[str, 
     found = {
         "paying": paying,
         "harming": measured(lift=-0.6),
+        "no effect": measured(lift=0.0, names=monday_made.OTHER_SCRIPTS),
+        "no visits": measured(lift=0.0, booking=0.0, names=("Поиск",)),  # and one channel
+        "one week": measured(booking=0.0, names=("Поиск",), as_of=AsOf(date(2026, 2, 9), AS_OF.seen_until, "2026-02-09"),
+                             started_on=date(2026, 1, 12)),  # before and after
+        "monday": monday_made.monday(paying),
         "no margin": measured(margin=None),
         "no costs": measured(costs=LaunchCosts()),
         "free": measured(costs=LaunchCosts(one_off=0.0, monthly=0.0)),

@@ -9,9 +9,10 @@ from typing import Any
 
 from connectors.records import Lead, Record, StageChange
 from pipeline.document import document
+from pipeline.launches import LaunchCosts
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
-from pipeline.settings import Business, LaunchCosts
+from pipeline.settings import Business
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
 

@@ -1,19 +1,11 @@
 """The report for people who see little, see other colours, or use a keyboard: axe-core in headless Chromium, light and dark."""
 
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.browser import opened, serious, watching
+from tests.browser import serious, watching
 
 pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with opened() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

@@ -1,61 +1,48 @@
 """Pages in a real browser: no console error, no request, nothing wider than a phone."""
 
-import html
-import re
-import shutil
-import subprocess
-
 import pytest
 
 from pipeline.reports.words import LANGUAGES
+from tests.browser import watching
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.xdist_group("reports"),  # the documents are made once: by one worker
-]
+pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
 A4_WIDTH = 703  # pixels of 186 mm
-# A window cannot be as narrow as a phone, a frame can.
-FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
-<iframe id="f" width="{width}" height="2000" srcdoc="{page}"></iframe>
-<script>document.getElementById("f").onload = event => {{
-  const seen = event.target.contentDocument, root = seen.documentElement;
-  for (const details of seen.querySelectorAll("details")) details.open = true;
-  const wide = [...seen.querySelectorAll("body *")].filter(
+# Everything unfolded: what is wider than the page, words of a drawing cut off or run into each other, values out of sight.
+MEASURED = """() => {
+  const root = document.documentElement;
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  const wide = [...document.querySelectorAll("body *")].filter(
     e => !e.closest("svg") && !e.classList.contains("hidden") && e.getBoundingClientRect().right > root.clientWidth + 1);
-  const charts = [...seen.querySelectorAll("svg.chart")].filter(e => e.getBoundingClientRect().width > 0).length;
-  const out = [...seen.querySelectorAll("svg.chart")].filter(e => e.getBoundingClientRect().width > 0).flatMap(svg => {{
+  const shown = [...document.querySelectorAll("svg.chart")].filter(e => e.getBoundingClientRect().width > 0);
+  const cut = [];
+  for (const svg of shown) {
     const box = svg.getBoundingClientRect();
-    return [...svg.querySelectorAll("text")].filter(t => {{
-      const r = t.getBoundingClientRect(); return r.left < box.left - 2 || r.right > box.right + 2; }}).map(t => t.textContent);
-  }});
-  const shown = [...seen.querySelectorAll("svg.chart")].filter(e => e.getBoundingClientRect().width > 0);
-  for (const svg of shown) {{  // words of a drawing that run into each other are as good as cut
     const boxes = [...svg.querySelectorAll("text")].map(t => [t.getBoundingClientRect(), t.textContent]);
-    boxes.forEach(([a, text], n) => boxes.slice(n + 1).forEach(([b, other]) => {{
-      const isBeside = a.left > b.right - 1 || b.left > a.right - 1 || a.top > b.bottom - 3 || b.top > a.bottom - 3;
-      if (!isBeside) out.push(text + "/" + other);
-    }}));
-  }}
-  const cells = [...seen.querySelectorAll(".rows td, .parts .amount")].map(cell => {{
-    const text = seen.createRange(); text.selectNodeContents(cell); return text.getBoundingClientRect(); }});
+    boxes.forEach(([a, text], n) => {
+      if (a.left < box.left - 2 || a.right > box.right + 2) cut.push(text);
+      boxes.slice(n + 1).forEach(([b, other]) => {
+        const isBeside = a.left > b.right - 1 || b.left > a.right - 1 || a.top > b.bottom - 3 || b.top > a.bottom - 3;
+        if (!isBeside) cut.push(text + "/" + other);
+      });
+    });
+  }
+  const cells = [...document.querySelectorAll(".rows td, .parts .amount")].map(cell => {
+    const text = document.createRange(); text.selectNodeContents(cell); return text.getBoundingClientRect(); });
   const blank = cells.filter(r => r.width < 1 || r.height < 1 || r.left < 0 || r.right > root.clientWidth + 1).length;
-  document.title = "width=" + root.scrollWidth + " wide=" + wide.map(e => e.tagName).join("+") + " charts=" + charts +
-    " cut=" + out.length + " blank=" + (cells.length ? blank : "all");
-}};</script>"""
+  return {width: root.scrollWidth, wide: wide.map(e => e.tagName), charts: shown.length, cut: cut,
+          blank: cells.length ? blank : "all"};
+}"""
 
 
-def open_page(page, folder, width):
-    """(title the measuring script left, what Chromium logged)."""
-    wrapper = folder / "wrapper.html"
-    wrapper.write_text(FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--no-first-run",
-             f"--user-data-dir={folder / 'profile'}",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-             "--window-size=1400,2200", "--virtual-time-budget=3000"]  # fmt: skip
-    done = subprocess.run([str(CHROMIUM), *flags, "--dump-dom", wrapper.as_uri()], capture_output=True, text=True, timeout=120)
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    return title.group(1) if title else done.stderr, done.stderr
+def measured(browser, page, width):
+    """(what the script measured, what the browser minded)."""
+    with watching(browser, "about:", viewport={"width": width, "height": 900}) as seen:
+        seen.page.set_content(page)
+        return seen.page.evaluate(MEASURED), seen.problems
+
+
+def sound(width, charts):
+    return {"width": width, "wide": [], "charts": charts, "cut": [], "blank": 0}, []
 
 
 @pytest.mark.parametrize(
@@ -65,43 +52,36 @@ def open_page(page, folder, width):
         *((name, language) for language in LANGUAGES if language != "ru" for name in ("evidence", "huge")),
     ],
 )
-def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, name, language, tmp_path):
-    title, log = open_page(rendered(name, "html", language), tmp_path, 360)
+def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, browser, name, language):
     n_charts = {"refused": 1, "old": 3}.get(name, 4)
-    assert title == f"width=360 wide= charts={n_charts} cut=0 blank=0"
-    assert "CONSOLE" not in log
+    assert measured(browser, rendered(name, "html", language), 360) == sound(360, n_charts)
 
 
 @pytest.mark.parametrize(("name", "language"), [("evidence", "ru"), ("huge", "en"), ("huge", "zh")])
-def test_a_sheet_of_paper_holds_the_page(rendered, name, language, tmp_path):
+def test_a_sheet_of_paper_holds_the_page(rendered, browser, name, language):
     """The print style as it is laid out on the 186 mm between the margins of A4."""
     page = rendered(name, "html", language).replace("@media print", "@media all")
-    title, log = open_page(page, tmp_path, A4_WIDTH)
-    assert title == f"width={A4_WIDTH} wide= charts=4 cut=0 blank=0"
-    assert "CONSOLE" not in log
+    assert measured(browser, page, A4_WIDTH) == sound(A4_WIDTH, 4)
 
 
-def test_a_desk_shows_the_wide_drawings(rendered, tmp_path):
-    title, log = open_page(rendered("paying", "html", "ru"), tmp_path, 1280)
-    assert title == "width=1280 wide= charts=4 cut=0 blank=0"
-    assert "CONSOLE" not in log
+def test_a_desk_shows_the_wide_drawings(rendered, browser):
+    assert measured(browser, rendered("paying", "html", "ru"), 1280) == sound(1280, 4)
 
 
-def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered, tmp_path):
+def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered, browser):
     harm = '<p style="width:900px">x</p><script>console.error("boom")</script></main>'
-    broken = rendered("paying", "html", "ru").replace("</main>", harm)
-    title, log = open_page(broken, tmp_path, 360)
-    assert "wide=P" in title
-    assert "boom" in log
+    found, problems = measured(browser, rendered("paying", "html", "ru").replace("</main>", harm), 360)
+    assert found["wide"] == ["P"]
+    assert problems == ["console: boom"]
 
 
-def test_the_measuring_script_sees_words_of_a_drawing_that_overlap(rendered, tmp_path):
+def test_the_measuring_script_sees_words_of_a_drawing_that_overlap(rendered, browser):
     broken = rendered("paying", "html", "zh").replace("</style>", ".chart text { font-size: 40px !important; }</style>")
-    title, _ = open_page(broken, tmp_path, 360)
-    assert int(re.search(r"cut=(\d+)", title)[1]) > 5
+    found, _ = measured(browser, broken, 360)
+    assert len(found["cut"]) > 5
 
 
-def test_the_measuring_script_sees_table_values_that_a_phone_hides(rendered, tmp_path):
+def test_the_measuring_script_sees_table_values_that_a_phone_hides(rendered, browser):
     broken = rendered("paying", "html", "ru").replace("</style>", ".rows td { display: none !important; }</style>")
-    title, _ = open_page(broken, tmp_path, 360)
-    assert int(title.rpartition("blank=")[2]) > 10
+    found, _ = measured(browser, broken, 360)
+    assert found["blank"] > 10

@@ -206,7 +206,7 @@ def test_the_control_is_named_and_its_rivals_are_folded_with_reasons(documents, 
                       "запуск его не касается")  # fmt: skip
     assert against == "расходится на +3,5 % в неделю"
     assert rows[1][2] == "—"
-    assert rows[2][3].startswith("истории всего 5 недель, нужно 8; заявок в месяц: 41, нужно хотя бы 100")
+    assert spaced(rows[2][3]).startswith("истории всего 5 недель, нужно 8; заявок в месяц: 41, нужно хотя бы 100")
 
 
 def test_a_hold_out_is_shown_with_both_groups(documents, rendered):

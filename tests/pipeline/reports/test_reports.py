@@ -40,7 +40,9 @@ def spaced(text):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", TEXTS)
 def test_every_situation_has_a_report_without_gaps(documents, rendered, kind, language):
-    for name in documents:
+    # Drawing takes half a second a page: what the words of a verdict are, the terminal says in every language.
+    is_each = kind != "html" or language == "ru"
+    for name in (name for name in documents if is_each or not name.startswith("verdict")):
         report = rendered(name, kind, language)
         assert not re.search(r"\b(None|NaN|Undefined)\b", report), name
         assert kind == "json" or not re.search(r"\b(nan|inf)\b|\{\w+\}(?!\{boom)", report.replace("{0}{boom}", "")), name
@@ -231,7 +233,7 @@ def test_an_open_end_of_a_payback_is_never(paying):
     document["money"]["payback_months"] = {"estimate": 9.7, "low": 2.0, "high": None}
     tile = {tile.name: tile for tile in page_of(document, "en").tiles}["payback"]
     assert tile.value.replace("\u00a0", " ") == "9.7 months"
-    assert tile.interval.replace("\u00a0", " ") == "2.0 months to does not pay back in 5 years"
+    assert tile.interval.replace("\u00a0", " ") == "from 2.0 months; at worst it does not pay back in 5 years"
 
 
 def test_sixty_channels_fold_and_none_is_lost(documents, rendered):

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -249,7 +250,8 @@ def test_every_situation_has_a_workbook(documents, written, language):
 
 def test_the_same_document_gives_the_same_bytes_next_year(paying, written):
     with time_machine.travel(datetime(2031, 5, 6, 7, 8, 9), tick=False):
-        assert render(paying, "xlsx", "en") == written("paying")
+        read_back = json.loads(json.dumps(paying, sort_keys=True))  # as the warehouse gives it
+        assert render(read_back, "xlsx", "en") == render(paying, "xlsx", "en") == written("paying")
     with zipfile.ZipFile(io.BytesIO(written("paying"))) as archive:
         assert {part.date_time[0] for part in archive.infolist()} == {1980}
         assert b"2026-08-03T00:00:00Z" in archive.read("docProps/core.xml")

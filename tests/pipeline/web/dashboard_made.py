@@ -4,7 +4,7 @@ import copy
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -138,11 +138,12 @@ def configure(folder: Path, *, users: Sequence[str] = ("anna", "oleg"), language
 
 
 @contextmanager
-def served(found: Settings) -> Iterator[str]:
-    """The application of `payback serve` on a free port; its address."""
+def served(found: Settings, current: Callable[[], Settings] | None = None) -> Iterator[str]:
+    """The application of `payback serve` on a free port; its address. `current` gives the configuration as it is now."""
+    now = current or (lambda: found)
     nights = Nights(timetable(found), lambda moment: [], lambda: None)
     with listen("127.0.0.1", 0) as listening:
-        app = build_app(lambda: found, Board(lambda: found, nights), found.serve.password)
+        app = build_app(now, Board(now, nights), found.serve.password)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

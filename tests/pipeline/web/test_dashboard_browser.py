@@ -1,12 +1,15 @@
 """The dashboard in headless Chromium: opened, clicked through, with keys and fingers; nothing logged, no other host asked."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.run import sync_sources
+from pipeline.warehouse import Warehouse
 from tests.browser import Watched, serious, sideways, watching
 from tests.pipeline.web.conftest import Site
-from tests.pipeline.web.dashboard_made import PASSWORDS
+from tests.pipeline.web.dashboard_made import PASSWORDS, configure, served
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 LAUNCHES = ("assistant", "stable", "hostile", "none-yet")
@@ -16,7 +19,8 @@ PAGES = ("/", "/quality", "/sync", "/nowhere", *(f"/launches/{name}" for name in
 def enter(seen: Watched) -> None:
     """Sign in by hand, as the owner."""
     seen.page.goto(f"{seen.origin}/sign-in")
-    seen.page.keyboard.type("anna")  # the name has the focus
+    seen.page.locator("#name:focus").wait_for()
+    seen.page.keyboard.type("anna")
     seen.page.keyboard.press("Tab")
     seen.page.keyboard.type(PASSWORDS["anna"])
     seen.page.keyboard.press("Enter")
@@ -38,6 +42,44 @@ def test_every_page_is_quiet_accessible_and_as_wide_as_the_window(
             assert sideways(seen.page) == 0, path
             if "stable" not in path and "hostile" not in path:  # of a kind with others, and large
                 assert serious(seen.page) == [], path
+        assert seen.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_opened_from_a_history_is_accessible_and_as_it_was_stored(site: Site, browser: Any, scheme: str) -> None:
+    with watching(browser, site.url, viewport={"width": 360, "height": 800}, color_scheme=scheme) as seen:
+        page = seen.page
+        enter(seen)
+        page.goto(f"{site.url}/launches/assistant")
+        page.locator(".weeks .open a").nth(3).click()
+        page.wait_for_url("**/snapshots/**")
+        assert "13.07.2026" in page.locator("nav").first.inner_text()
+        assert serious(page) == []
+        assert sideways(page) == 0
+        with page.expect_download() as kept:
+            page.click("text=Скачать документ")
+        stored = Warehouse(site.settings.warehouse_url.reveal()).snapshot("assistant", "2026-07-13")
+        assert Path(kept.value.path()).read_bytes() == stored
+        page.goto(f"{site.url}/launches/assistant")
+        page.click(".choose button")
+        page.wait_for_url("**/compare**")
+        assert serious(page) == []
+        assert sideways(page) == 0
+        assert seen.problems == []
+
+
+@pytest.mark.parametrize(("width", "language", "scheme"), [(360, "ru", "light"), (768, "zh", "dark")])
+def test_the_page_of_a_failed_exchange_is_accessible(
+    browser: Any, tmp_path: Path, width: int, language: str, scheme: str
+) -> None:
+    settings = configure(tmp_path, users=())
+    sync_sources(settings)  # there is no folder of exports
+    with served(settings) as url, watching(browser, url, viewport={"width": width, "height": 800}, color_scheme=scheme) as seen:
+        seen.page.goto(f"{url}/sync?lang={language}")
+        seen.page.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert seen.page.locator("details.original:visible").count() == 2  # of the source, and of the step
+        assert serious(seen.page) == []
+        assert sideways(seen.page) == 0
         assert seen.problems == []
 
 
