@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError
 from pipeline.hurdles import FILE, read_typical_costs
 from pipeline.prices import amount, ends, share
 from pipeline.roi import compute_money
-from pipeline.shared_costs import split
+from pipeline.shared_costs import SharedCost, split
+from pipeline.spending import shared_from, shared_line
 from pipeline.strict import Place
 from pipeline.weekly import Weeks
 from tests.pipeline.costs_made import LAUNCHES, SHARED, SPEND, read, write_config
@@ -337,6 +338,19 @@ def test_a_typical_cost_of_no_line_names_the_nearest(tmp_path):
     (tmp_path / FILE).write_text(TYPICAL.replace("integration", "integrations") + 'once = "1..2"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="did you mean 'integration'"):
         read_typical_costs(tmp_path, {})
+
+
+def test_a_shared_cost_is_equal_while_there_is_nothing_to_split_by():
+    crm = SharedCost("crm", "CRM", None, Decimal("1000.01"), "leads", ("a", "b"))
+    empty, full = (shared_line(crm, "b", leads) for leads in ({"a": 0, "b": 0}, {"a": 1, "b": 3}))
+    assert (empty.monthly, empty.facts["key"], empty.facts["stated_key"]) == ((500.0, 500.0), "equal_for_now", "leads")
+    assert (full.monthly, full.facts["key"], full.facts["share"]) == ((750.01, 750.01), "leads", 0.75)
+
+
+def test_a_launch_that_has_not_started_has_no_part_by_leads():
+    crm = SharedCost("crm", "CRM", None, Decimal(1), "leads", ("a", "b", "c"))
+    starts = {"a": date(2026, 5, 1), "b": date(2026, 6, 1), "c": date(2027, 1, 1)}
+    assert shared_from(crm, starts, date(2026, 8, 1)) == (date(2026, 6, 1), ("a", "b"))
 
 
 def test_the_split_needs_weights():
