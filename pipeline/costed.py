@@ -74,23 +74,25 @@ def ad_spend(measurement: Measurement) -> dict[str, Json]:
     sides = {"pre": periods.pre_weeks, "post": periods.post_weeks}
     rows = [
         {"channel": channel, "known": [list(span) for span in spend.spans(channel)],
-         **{side: _side(measurement, spend, channel, n, weeks) for n, (side, weeks) in enumerate(sides.items())}}
+         **{side: _side(measurement, spend, channel, weeks) for side, weeks in sides.items()}}
         for channel in spend.channels
     ]  # fmt: skip
     return {"ad_spend": {"channels": rows, "counted": list(measurement.launch.costs.ad_spend)}}
 
 
-def _side(measurement: Measurement, spend: Spend, channel: str, n: int, weeks: tuple[date, ...]) -> dict[str, Json]:
+def _side(measurement: Measurement, spend: Spend, channel: str, weeks: tuple[date, ...]) -> dict[str, Json]:
+    """Over the weeks whose spend is known; leads, customers and revenue are those of the same weeks."""
     scope = measurement.launch.scope
     is_part = any((scope.branches, scope.owners, scope.pipelines, scope.sources))
     has_payments = any(use.milestone == "paid" for use in measurement.stages)
+    known = tuple(monday for monday in weeks if spend.is_known(channel, (monday,)))
     columns = {"leads": ("leads", "n"), "customers": ("paid_conversion", "numerator"), "revenue": ("revenue", "total")}
     sums = {}
     for name, (metric, column) in columns.items():
-        figure = measurement.metrics[metric].by["channel"].get(channel, (None, None))[n]
+        figure = measurement.metrics[metric].cells.figures_by("channel", known).get(channel)
         sums[name] = figure.sums[column] if figure else 0.0
     counted = Counted(sums["leads"], *((sums["customers"], sums["revenue"]) if has_payments else (None, None)))
     is_part = is_part or bool(scope.channels and channel not in scope.channels)
-    found: AdReturns = ad_returns(spend_of(spend, channel, weeks), counted, is_part=is_part, has_weeks=bool(weeks))
+    found: AdReturns = ad_returns(spend_of(spend, channel, known), counted, is_part=is_part, has_weeks=bool(weeks))
     told = {name: value for name, value in asdict(found).items() if name != "counted"}
-    return {**told, **asdict(counted), "spend": None if found.spend is None else float(found.spend)}
+    return {**told, **asdict(counted), "spend": None if found.spend is None else float(found.spend), "n_weeks": len(known)}

@@ -104,7 +104,7 @@ def _read(name: str, given: object, place: Place, launches: Sequence[str], curre
     together = sum(shares, Decimal(0))
     if shares and together != 1:
         hint = 'for thirds and the like use key = "equal"' if abs(together - 1) < Decimal("0.02") else "nothing may be left over"
-        raise ConfigError(f"{place.of('shares')}: they sum to {together * 100:f} %, not to 100 %", hint=hint)
+        raise ConfigError(f"{place.of('shares')}: they sum to {(together * 100).normalize():f} %, not to 100 %", hint=hint)
     if not shares and table.key not in KEYS:
         hint = f"key is one of {', '.join(KEYS)}; or give shares"
         raise ConfigError(f"{place.of('key')}: {table.key!r} is no key to split by{nearest(table.key, KEYS)}", hint=hint)

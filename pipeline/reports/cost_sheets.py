@@ -64,12 +64,11 @@ def ad_rows(sheet: Sheet, document: Document) -> None:
     titles = [say("ads.spend"), *(say(f"ads.{name}") for name in RETURNS)]
     heads = [say(f"sheet.{side}", metric=title) for title in titles for side in ("side_before", "side_after")]
     sheet.heads([say("column.channel"), *heads])
-    n_weeks = {side: document["periods"][side]["n_weeks"] for side in ads.SIDES}
     for row in found["channels"]:
         sheet.text(0, numbers.words.name("channel", row["channel"]), "name")
         for n, side in enumerate(ads.SIDES):
-            spend = row[side]["spend"]
-            sheet.number(1 + n, say("none") if spend is None or not n_weeks[side] else spend / n_weeks[side], "money")
+            spend = ads.a_week(row[side])
+            sheet.number(1 + n, say("none") if spend is None else spend, "money")
             for m, name in enumerate(RETURNS):
                 value = row[side][name]
                 sheet.number(3 + 2 * m + n, say("none") if value is None else value, _AD_KINDS[name])

@@ -182,8 +182,16 @@ def test_ads_by_channel_by_hand(costed):
     assert after["cpl"] == pytest.approx(7000 / after["leads"])
     assert after["romi"] == pytest.approx(after["revenue"] / 7000 - 1)
     assert after["drr"] == pytest.approx(1 / after["roas"])
-    assert set(social["post"]["missing"].values()) == {"spend_unknown"}
-    assert "01.05.2026–31.05.2026" in ads(numbers_of("ru", "RUB"), costed).told[0]
+    # May alone is known of the other channel: three of its weeks are counted after the launch, none before it.
+    assert (social["pre"]["n_weeks"], social["post"]["n_weeks"], social["post"]["spend"]) == (0, 3, 2100)
+    assert set(social["pre"]["missing"].values()) == {"spend_unknown"}
+    told = ads(numbers_of("ru", "RUB"), costed).told
+    assert told[0].endswith("расход известен только за 01.05.2026–31.05.2026.")
+    assert told[1] == "Social, после: по 3 неделям из 10, расход которых известен."
+    may = [row["week"] for row in costed["weekly"] if row["side"] == "post"][:3]
+    assert may[-1] == "2026-05-25"
+    assert social["post"]["cpl"] == pytest.approx(2100 / social["post"]["leads"])
+    assert 0 < social["post"]["leads"] < 3 * 60
 
 
 def test_spend_of_another_month_is_not_counted_and_said_so(measured):
