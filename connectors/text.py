@@ -5,6 +5,7 @@ import unicodedata
 
 FOLD_LIMIT = 600
 NAME_LIMIT = 200
+GLUE = "\u2060"  # takes no room and breaks no line: what it stands in is no link, tag or code any more
 
 # What makes a terminal act (escape sequences), a line read backwards (bidi) or an output fail (halves of surrogate pairs).
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -17,6 +18,14 @@ _HIDDEN = re.compile(
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f\ud800-\udfff]"
 )
+
+# Pictures that are made of several: a zero-width joiner between two of them belongs to the name, anywhere else it hides.
+_PICTURE = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff]"
+)
+_JOINER = "\u200d"
+_HIDDEN_OR_JOINED = re.compile(f"({_PICTURE}\ufe0f?{_JOINER}(?={_PICTURE}))|{_HIDDEN.pattern}")
 
 
 def fold(text: str | None) -> str | None:
@@ -38,10 +47,16 @@ def fold(text: str | None) -> str | None:
 
 
 def clean_name(text: str | None) -> str:
-    """A name for people: no hidden characters, single spaces, at most 200 characters; case and letters as they were."""
+    """A name for people: no hidden characters, single spaces, at most 200 characters; case, letters and emoji as they were."""
     if not text:
         return ""
-    return " ".join(_HIDDEN.sub("", text).split())[:NAME_LIMIT].rstrip()
+    cleaned = _HIDDEN_OR_JOINED.sub(lambda found: found[1] or "", text) if _JOINER in text else _HIDDEN.sub("", text)
+    return cut(" ".join(cleaned.split()), NAME_LIMIT)
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning of a name, at most that many characters; no space and no joiner is left over at its end."""
+    return text[:most].rstrip(f" {_JOINER}")
 
 
 def shown(text: str) -> str:

@@ -161,12 +161,12 @@ class HttpWire:
         while piece := response.raw.read1(_CHUNK, decode_content=True):
             length += len(piece)
             if length > LARGEST:
-                raise self._fault(f"the answer is larger than {LARGEST >> 20} MB")
+                raise self._fault(f"the answer is larger than {LARGEST >> 20} MB", Unanswered)
             pieces.append(piece)
         raw = b"".join(pieces)
         # Decoded, `{},` takes thirty times the memory.
         if length > _BULKY and sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
-            raise self._fault(f"the answer holds more than {MOST_VALUES} values")
+            raise self._fault(f"the answer holds more than {MOST_VALUES} values", Unanswered)
         return raw
 
     def _fault(self, what: str, kind: type[TemporaryError] = TemporaryError) -> TemporaryError:

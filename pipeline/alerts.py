@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 from connectors.secrets import mask
 from pipeline import lease, troubles
+from pipeline.addressees import Addressees
 from pipeline.channels import Message, Recipient, Undelivered, recipients
-from pipeline.deliver import keys_of
-from pipeline.deliveries import Deliveries, delivery_troubles
+from pipeline.deliveries import Deliveries, Delivery, delivery_troubles, subject_of
 from pipeline.errors import ConfigError, PipelineError, WarehouseError
 from pipeline.incidents import OPENED, Incident, Incidents, Telling
 from pipeline.logbook import Run, last_runs, not_begun
 from pipeline.logs import log
+from pipeline.reports.message import untied
 from pipeline.reports.numbers import Numbers, numbers_of
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
@@ -71,8 +72,23 @@ def _undelivered(settings: Settings) -> list[Trouble]:
     """Weekly reports that did not reach a subscriber, or of which nobody knows."""
     if not settings.deliveries:
         return []
-    titles = {launch.name: plain(launch.title) for launch in settings.launches}
-    return delivery_troubles(Deliveries(State(settings.home)).newest(), titles, keys_of(settings), utc_now())
+    people = Addressees(settings)
+    newest = Deliveries(State(settings.home)).newest()
+    return delivery_troubles(newest, _titles(settings), lambda one: people.of(one) is not None, utc_now())
+
+
+def _titles(settings: Settings) -> dict[str, str]:
+    return {launch.name: plain(launch.title) for launch in settings.launches}
+
+
+def _owed(settings: Settings) -> list[tuple[str, Delivery]]:
+    """The newest delivery of each launch to each subscriber who still wants it, with what a trouble with it is about."""
+    if not settings.deliveries:
+        return []
+    people, titles = Addressees(settings), _titles(settings)
+    newest = Deliveries(State(settings.home)).newest()
+    wanted = (one for one in newest if one.launch in titles and people.of(one) is not None)
+    return [(subject_of(titles[one.launch], one.name), one) for one in wanted]
 
 
 def heard(
@@ -107,10 +123,14 @@ def send_test(settings: Settings) -> list[tuple[Recipient, PipelineError | None]
 
 def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient]) -> None:
     _, wrong, fault = observe(settings)
+    owed = _owed(settings)  # asked here: while the incidents are settled the state file is being written
+    missing = {subject for subject, one in owed if one.state != "delivered"}
 
     def may_close(incident: Incident) -> bool:
         """Who knows what is over without the warehouse; or what else is configured, when files changed since they were read."""
-        return fault is None and (_is_known(settings, incident) or settings.is_current)
+        if incident.kind in troubles.DELIVERIES and incident.subject in missing:
+            return False  # that it is tried again, or that a week has passed, is no arrival
+        return fault is None and (_is_known(settings, incident, owed) or settings.is_current)
 
     opened, closed = incidents.settle(wrong, [one.key for one in people], utc_now(), may_close)
     for incident in opened:
@@ -119,8 +139,12 @@ def _settle(settings: Settings, incidents: Incidents, people: Sequence[Recipient
         log.info("incident_over", kind=incident.kind, subject=incident.subject)
 
 
-def _is_known(settings: Settings, incident: Incident) -> bool:
+def _is_known(settings: Settings, incident: Incident, owed: Sequence[tuple[str, Delivery]]) -> bool:
     """Whether by this configuration there can be such an incident."""
+    if incident.kind in troubles.DELIVERIES:
+        titles = _titles(settings)
+        wanted = ((titles[launch], one.name) for one in settings.deliveries for launch in titles if one.wants(launch))
+        return incident.subject in {*(subject_of(*pair) for pair in wanted), *(subject for subject, _ in owed)}
     named = {*(source.name for source in settings.sources), *(launch.name for launch in settings.launches), *troubles.RUNS}
     return incident.kind == troubles.DAMAGED or incident.subject in named
 
@@ -173,7 +197,7 @@ def message(settings: Settings, incident: Incident, part: str) -> Message:
     if part != OPENED:
         over = (
             headline(numbers, settings, incident.kind, incident.subject, incident.facts, ".over")
-            if _is_known(settings, incident)
+            if _is_known(settings, incident, _owed(settings))
             else say("alert.removed.over", subject=plain(incident.subject))
         )
         body = f"{over}\n" + say(
@@ -181,13 +205,22 @@ def message(settings: Settings, incident: Incident, part: str) -> Message:
         )
         return Message(say("alert.title.over", business=business), body, tag)
     lines = [headline(numbers, settings, incident.kind, incident.subject, incident.facts)]
-    if error := incident.facts.get("error"):
+    if error := _why(numbers, incident):
         lines.append(_line(error))
     if hint := incident.facts.get("hint"):
         lines.append(say("alert.hint", hint=_line(hint)))
     elif numbers.words.has(f"alert.{incident.kind}.hint"):
         lines.append(say("alert.hint", hint=say(f"alert.{incident.kind}.hint")))
     return Message(say("alert.title", business=business), "\n".join(lines), tag)
+
+
+def _why(numbers: Numbers, incident: Incident) -> object:
+    """The reason in the reader's language where it is one that Payback foresaw; else the error as it is."""
+    reason = incident.facts.get("reason") or {}
+    key = f"delivery.why.{reason.get('code')}"
+    if not numbers.words.has(key):
+        return incident.facts.get("error")
+    return untied(numbers.words.say(key, **{name: str(figure) for name, figure in reason.items() if name != "code"}))
 
 
 def headline(

@@ -89,14 +89,19 @@ def payback_of_draws(one_off: float, monthly_benefit: FloatArray, monthly_cost: 
     """Months to payback of each draw, infinite where it does not come within the horizon."""
     month = np.arange(PAYBACK_HORIZON_MONTHS + 1)[:, None]
     net = monthly_benefit * ramp(PAYBACK_HORIZON_MONTHS, ramp_months)[:, None] - monthly_cost * month - one_off
+    return payback_of_paths(net, monthly_benefit > monthly_cost)
+
+
+def payback_of_paths(net: FloatArray, is_earning: npt.NDArray[np.bool_]) -> FloatArray:
+    """Months until cumulative `net` (months 0, 1 ...; draws) reaches 0, infinite where it does not or `is_earning` is false."""
     is_back = net >= 0
     first = is_back.argmax(axis=0)
-    draw = np.arange(monthly_benefit.size)
+    draw = np.arange(net.shape[1])
     before, reached = net[np.maximum(first - 1, 0), draw], net[first, draw]
     within = np.where(reached > before, -before / np.where(reached > before, reached - before, 1.0), 0.0)
     months = np.where(first == 0, 0.0, first - 1 + within)
     # Without a one-off cost the start is at 0 already: what loses every month still never pays back.
-    return np.where(is_back.any(axis=0) & (monthly_benefit > monthly_cost), months, np.inf)
+    return np.where(is_back.any(axis=0) & is_earning, months, np.inf)
 
 
 def payback_over(months: FloatArray, levels: Sequence[float] | FloatArray) -> Payback:

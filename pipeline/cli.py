@@ -18,6 +18,7 @@ import click
 from connectors.errors import SourceError
 from connectors.secrets import Secret, mask, masked_json
 from pipeline import stopping
+from pipeline.commands_calc import calc
 from pipeline.commands_care import backup, erase, prune, restore
 from pipeline.commands_dashboard import password
 from pipeline.commands_deliver import deliver
@@ -257,7 +258,7 @@ def demo(invocation: Invocation, out: Path, seed: int, is_serving: bool, is_open
         )
 
 
-for command in (init, plan, sql, backup, restore, prune, erase, serve, password, status, alerts, schedule, deliver):
+for command in (init, calc, plan, sql, backup, restore, prune, erase, serve, password, status, alerts, schedule, deliver):
     payback.add_command(command)
 
 

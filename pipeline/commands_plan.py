@@ -1,5 +1,6 @@
 """`payback plan`: before a launch. `payback sql`: what stands behind its figures."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import click
 from connectors.secrets import masked_json
 from pipeline.errors import ConfigError
 from pipeline.options import as_of_option, json_option
+from pipeline.strict import nearest
 
 if TYPE_CHECKING:
     from pipeline.cli import Invocation
@@ -45,25 +47,27 @@ def holdout(
 @click.command()
 @click.argument("name", required=False)
 @click.option("--dialect", type=click.Choice(("duckdb", "postgresql")), default="duckdb", show_default=True, help="Database.")
-def sql(name: str | None, dialect: str) -> None:
-    """The exact SQL behind a figure; without NAME the list of queries."""
+@click.pass_obj
+def sql(invocation: "Invocation", name: str | None, dialect: str) -> None:
+    """The exact SQL behind a figure, metrics of your own among them; without NAME the list of queries."""
     from pipeline import queries
+    from pipeline.funnel import read_funnel
 
-    if name:
-        click.echo(_query(name).sql(dialect))
-        return
-    for known in queries.every_name():
-        click.echo(f"{known:32} {queries.load(known).title}")
-
-
-def _query(name: str) -> "Query":
-    """By full name (`metrics/show_rate`) or by the last part of it."""
-    from pipeline import queries
-    from pipeline.strict import nearest
-
-    known = queries.every_name()
-    fits = [full for full in known if name in (full, full.rpartition("/")[2])]
-    if not fits:
+    known = {full: queries.load(full) for full in (*queries.every_name(), *queries.names("funnel"))}
+    found = _fit(name, known)
+    if found is None:  # those of Payback can be read whatever the configuration is like
+        known |= {one.query.name: one.query for one in read_funnel(invocation.folder).metrics}
+        found = _fit(name, known)
+    if found is not None:
+        click.echo(found.sql(dialect))
+    elif name:
         short = [full.rpartition("/")[2] for full in known]
         raise ConfigError(f"there is no query {name!r}{nearest(name, short)}", hint="`payback sql` lists all")
-    return queries.load(fits[0])
+    else:
+        for full, query in known.items():
+            click.echo(f"{full:32} {query.title}")
+
+
+def _fit(name: str | None, known: "Mapping[str, Query]") -> "Query | None":
+    """By full name (`metrics/show_rate`) or by the last part of it."""
+    return next((query for full, query in known.items() if name in (full, full.rpartition("/")[2])), None)

@@ -8,8 +8,11 @@ plain texts on every way; addresses are secrets, and nothing here prints one.
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -31,17 +34,45 @@ N_READ = 50  # messages of a dialog that are looked through for one that may hav
 _NO_MARKUP = str.maketrans({"[": "(", "]": ")", ">": "›", "<": "‹"})
 
 
-class NotTaken(PipelineError):
+class Undelivered(PipelineError):
+    """A report did not arrive, or nobody knows. `reason`: why, as a `code` (`delivery.why.<code>` in the catalogues) and its
+    figures."""
+
+    def __init__(self, message: str, *, code: str, hint: str = "", **figures: str) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = {"code": code, **figures}
+
+
+class NotTaken(Undelivered):
     """A report was not taken. `pause`: seconds the channel asks to wait; `is_final`: it will not be taken later either."""
 
-    def __init__(self, message: str, *, hint: str = "", pause: float | None = None, is_final: bool = False) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, code: str, hint: str = "", pause: float | None = None, is_final: bool = False, **figures: str
+    ) -> None:  # fmt: skip
+        super().__init__(message, code=code, hint=hint, **figures)
         self.pause = pause
         self.is_final = is_final
 
 
-class Doubtful(PipelineError):
-    """A report was sent and no answer came."""
+class Doubtful(Undelivered):
+    """A report was sent and no answer came, or none that can be read."""
+
+
+def unforeseen(error: Exception) -> NotTaken:
+    """What nobody foresaw, without its text: that may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    kind = type(error).__name__
+    return NotTaken(f"a fault of Payback or of a library: {kind}{where}", code="fault", fault=kind)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around what is done before anything is sent: raises NotTaken for whatever goes wrong there."""
+    try:
+        yield
+    except Exception as error:
+        raise unforeseen(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +122,16 @@ def telegram(one: Subscriber) -> Courier:
 
     def send(parcel: Parcel) -> None:
         plain: dict[str, str] = {"chat_id": chat, "disable_notification": "true" if parcel.is_quiet else "false"}
-        if parcel.files:
+        with writing():
             method, fields = _documents(parcel, plain)
-            status, body, pause = _posted(where, method, *_multipart(fields), one.name)
-            if status not in (400, 413):
-                _judge(one.name, status, body.get("ok") is True, _code(body.get("description")), _pause(body, pause))
-                return
-        fields = {**plain, "text": parcel.text, "link_preview_options": json.dumps({"is_disabled": True})}
-        status, body, pause = _posted(where, "sendMessage", *_multipart(fields), one.name)
-        _judge(one.name, status, body.get("ok") is True, _code(body.get("description")), _pause(body, pause))
+            content = _multipart(fields)
+        answer = _posted(where, method, *content, one.name)
+        if parcel.files and answer.status in (400, 413):
+            with writing():
+                content = _multipart(_text(parcel, plain))
+            answer = _posted(where, "sendMessage", *content, one.name)
+        is_taken = answer.body.get("ok") is True if isinstance(answer.body.get("ok"), bool) else None
+        _judge(one.name, answer, is_taken, _code(answer.body.get("description")))
 
     return Courier(is_repeatable=False, send=send)
 
@@ -115,11 +147,15 @@ def bitrix24(one: Subscriber, settings: Settings) -> Courier:
         raise ConfigError(f"deliveries: {one.name}: {error}", hint=error.hint) from None
 
     def call(method: str, params: Mapping[str, Any]) -> Any:
-        status, body, pause = _posted(where, method, json.dumps(params).encode(), "application/json", one.name)
-        code = _code(body.get("error"))
+        with writing():
+            content = json.dumps(params).encode()
+        answer = _posted(where, method, content, "application/json", one.name)
+        code = _code(answer.body.get("error"))
         is_busy = code in ("QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT", "OVERLOAD_LIMIT")
-        _judge(one.name, 503 if is_busy else status, bool(body.get("result")) and not code, code, pause)
-        return body["result"]
+        is_known = "result" in answer.body or "error" in answer.body
+        is_taken = bool(answer.body.get("result")) and not code if is_known else None
+        _judge(one.name, replace(answer, status=503) if is_busy else answer, is_taken, code)
+        return answer.body["result"]
 
     def send(parcel: Parcel) -> None:
         text = parcel.text.translate(_NO_MARKUP)
@@ -129,7 +165,7 @@ def bitrix24(one: Subscriber, settings: Settings) -> Courier:
         found = call("im.dialog.messages.get", {"DIALOG_ID": dialog.dialog_id, "LIMIT": N_READ})
         messages = found.get("messages") if isinstance(found, Mapping) else None
         if not isinstance(messages, list):
-            raise NotTaken(f"{one.name}: the portal does not show the messages of the dialog", is_final=True)
+            raise NotTaken(f"{one.name}: the portal does not show the messages of the dialog", code="unasked", is_final=True)
         return any(parcel.identity in str(message.get("text")) for message in messages if isinstance(message, Mapping))
 
     return Courier(is_repeatable=True, send=send, was_taken=was_taken)
@@ -143,14 +179,17 @@ def wecom(one: Subscriber) -> Courier:
     where = Endpoint(Secret(WECOM), suffix=f"?{urlencode({'key': address.host})}")
 
     def send(parcel: Parcel) -> None:
-        content = json.dumps({"msgtype": "text", "text": {"content": parcel.text}}, ensure_ascii=False).encode()
-        status, body, pause = _posted(where, "send", content, "application/json", one.name)
-        code = body.get("errcode")
+        with writing():
+            content = json.dumps({"msgtype": "text", "text": {"content": parcel.text}}, ensure_ascii=False).encode()
+        answer = _posted(where, "send", content, "application/json", one.name)
+        code = answer.body.get("errcode")
+        said = f"errcode {code}" if isinstance(code, int) else ""
         if code == WECOM_TOO_MANY:
-            raise NotTaken(f"{one.name}: the robot has sent too many messages in a minute", pause=60.0)
+            told = f"{one.name}: the robot has sent too many messages in a minute"
+            raise NotTaken(told, code="answer", answer=said, pause=60.0)
         if code == -1:
-            raise NotTaken(f"{one.name}: the server is busy")
-        _judge(one.name, status, code == 0, f"errcode {code}" if isinstance(code, int) else "", pause)
+            raise NotTaken(f"{one.name}: the server is busy", code="answer", answer=said)
+        _judge(one.name, answer, code == 0 if said else None, said)
 
     return Courier(is_repeatable=False, send=send, a_minute=WECOM_A_MINUTE)
 
@@ -170,18 +209,28 @@ def webhook(one: Subscriber) -> Courier:
     )
 
     def send(parcel: Parcel) -> None:
-        content = json.dumps({**parcel.payload, "text": parcel.text}, ensure_ascii=False, sort_keys=True).encode()
+        with writing():
+            content = json.dumps({**parcel.payload, "text": parcel.text}, ensure_ascii=False, sort_keys=True).encode()
         headers = {"Idempotency-Key": parcel.identity}
-        status, _, pause = _posted(where, address.path.lstrip("/"), content, "application/json", one.name, headers)
-        _judge(one.name, status, 200 <= status < 300, "", pause)
+        answer = _posted(where, address.path.lstrip("/"), content, "application/json", one.name, headers)
+        _judge(one.name, answer, 200 <= answer.status < 300, "")
 
     return Courier(is_repeatable=True, send=send)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """`body` is empty when it is no JSON object; `pause`: seconds asked for."""
+
+    status: int
+    body: Mapping[str, Any]
+    pause: float | None
+
+
 def _posted(
     where: Endpoint, method: str, content: bytes, media_type: str, name: str, headers: Mapping[str, str] | None = None
-) -> tuple[int, Mapping[str, Any], float | None]:
-    """Status, JSON body (empty when it is none) and the pause asked for. Raises NotTaken, Doubtful."""
+) -> _Answer:
+    """What was answered. Raises NotTaken, Doubtful."""
     from connectors.transport import HttpWire  # requests takes long to import
 
     wire = None
@@ -189,30 +238,38 @@ def _posted(
         wire = HttpWire(where)
         answer = wire.upload(method, content, media_type, SECONDS, headers=headers).opened()
     except Unanswered as error:
-        raise Doubtful(f"{name}: {error}") from None
+        raise Doubtful(f"{name}: {error}", code="no_answer") from None
     except TemporaryError as error:
-        raise NotTaken(f"{name}: {error}", hint=error.hint) from None
+        raise NotTaken(f"{name}: {error}", code="no_connection", hint=error.hint) from None
+    except AccessError as error:
+        raise NotTaken(f"{name}: {error}", code="certificate", hint=error.hint) from None
     except SourceError as error:
-        raise NotTaken(f"{name}: {error}", hint=error.hint, is_final=not isinstance(error, AccessError)) from None
+        raise NotTaken(f"{name}: {error}", code="address", hint=error.hint, is_final=True) from None
     finally:
         if wire is not None:
             wire.close()
-    return answer.status, answer.body if isinstance(answer.body, Mapping) else {}, answer.retry_after
+    body = answer.body if isinstance(answer.body, Mapping) else {}
+    return _Answer(answer.status, body, _pause(body, answer.retry_after))
 
 
-def _judge(name: str, status: int, is_taken: bool, code: str, pause: float | None) -> None:
-    """Raises what an answer means; nothing when the parcel was taken."""
-    if 200 <= status < 300 and is_taken:
+def _judge(name: str, answer: _Answer, is_taken: bool | None, code: str) -> None:
+    """Raises what an answer means; nothing when the parcel was taken. `is_taken` None: the answer does not say."""
+    status, is_good = answer.status, 200 <= answer.status < 300
+    if is_good and is_taken:
         return
     said = code if code and status == 200 else f"HTTP {status} {code}".rstrip()
     told = f"{name}: the other side answered {said}"
+    if is_good and is_taken is None:  # the page of a proxy, which may have let the parcel through or not
+        raise Doubtful(f"{told}, but not what its interface promises", code="strange_answer", answer=said)
     if status == 504:  # a gateway gave up waiting for who may have taken it
-        raise Doubtful(told)
+        raise Doubtful(told, code="no_answer")
     if status in (408, 425, 429) or status >= 500:
-        raise NotTaken(told, hint="it is tried again by itself", pause=pause)
+        raise NotTaken(told, code="answer", answer=said, hint="it is tried again by itself", pause=answer.pause)
     if 300 <= status < 400:
-        raise NotTaken(told, hint="redirects are not followed: write the address it leads to", is_final=True)
-    raise NotTaken(told, hint="check the address, and that the recipient still lets us write there", is_final=True)
+        hint = "redirects are not followed: write the address it leads to"
+        raise NotTaken(told, code="redirect", answer=said, hint=hint, is_final=True)
+    hint = "check the address, and that the recipient still lets us write there"
+    raise NotTaken(told, code="answer", answer=said, hint=hint, is_final=True)
 
 
 def _pause(body: Mapping[str, Any], pause: float | None) -> float | None:
@@ -228,10 +285,16 @@ def _code(said: object) -> str:
     return text if re.fullmatch(r"[A-Za-z][\w ,.:'-]{0,80}", text, re.ASCII) else ""
 
 
+def _text(parcel: Parcel, plain: Mapping[str, str]) -> dict[str, Any]:
+    return {**plain, "text": parcel.text, "link_preview_options": json.dumps({"is_disabled": True})}
+
+
 def _documents(parcel: Parcel, plain: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """One document with the text as its caption; several go as one album, so that all arrive or none."""
+    """One document with the text as its caption; several go as one album, so that all arrive or none; none: the text alone."""
     files = {f"file{n}": (one.name, one.content, one.media_type) for n, one in enumerate(parcel.files)}
-    if len(parcel.files) == 1:
+    if not files:
+        return "sendMessage", _text(parcel, plain)
+    if len(files) == 1:
         return "sendDocument", {**plain, "caption": parcel.text, "document": files["file0"]}
     media = [{"type": "document", "media": f"attach://{name}"} for name in files]
     media[-1]["caption"] = parcel.text  # an album shows the caption of its last file below all of them

@@ -5,7 +5,6 @@ of `payback serve`, or at the end of the next run.
 """
 
 import hashlib
-import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +14,10 @@ from typing import Any
 
 from connectors.secrets import mask
 from pipeline import lease
-from pipeline.couriers import Courier, Doubtful, NotTaken, Parcel
+from pipeline.addressees import Addressees, hashed
+from pipeline.couriers import Courier, Doubtful, NotTaken, Parcel, unforeseen
 from pipeline.deliveries import Deliveries, Delivery
-from pipeline.errors import Busy, ConfigError, PipelineError, in_words
+from pipeline.errors import Busy, ConfigError, PipelineError, WarehouseError, in_words
 from pipeline.logs import log
 from pipeline.parcels import courier_of, parcel_of
 from pipeline.settings import Settings
@@ -48,11 +48,6 @@ class Outcome:
         return f"{self.launch} -> {self.name}: {self.state}" + (f": {self.error}" if self.error else "")
 
 
-def keys_of(settings: Settings) -> dict[str, Subscriber]:
-    """The subscribers by what the state file knows them by: the same as long as the address is, and tells nothing of it."""
-    return {_key(settings, one): one for one in settings.deliveries}
-
-
 def due_week(one: Subscriber, today: date) -> tuple[date, date]:
     """The newest day the report was due for this subscriber, and the Monday of that week."""
     due = today - timedelta(days=(today.weekday() - one.weekday_number) % 7)
@@ -64,14 +59,15 @@ def plan(settings: Settings, measured: Mapping[str, str]) -> int:
     if not settings.deliveries:
         return 0
     ledger, today = Deliveries(State(settings.home)), _today(settings)
-    people = keys_of(settings)
-    since = ledger.since(people, today)
+    people = _known(settings, ledger)
+    since = ledger.since(people.keys, today)
+    hashes = {launch: _hash_of(settings, launch, as_of) for launch, as_of in measured.items()}
     n_planned = 0
-    for key, one in people.items():
+    for key, one in people:
         due, week = due_week(one, today)
         for launch, as_of in measured.items():
             if one.wants(launch) and due >= since[key]:
-                n_planned += ledger.plan(launch, week, key, one.name, as_of, utc_now())
+                n_planned += ledger.plan(launch, week, key, one.name, as_of, utc_now(), hashes[launch])
     return n_planned
 
 
@@ -81,7 +77,7 @@ def look(settings: Settings, *, linger: float = 0.0, only: Sequence[str] | None 
     Raises WarehouseError when the state file cannot be used, Busy when another process is sending all the while.
     """
     ledger = Deliveries(State(settings.home))
-    if not settings.deliveries or not ledger.open_ones():
+    if not settings.deliveries or not (ledger.open_ones() or _has_renewed(settings, ledger)):
         return []
     with lease.lock(settings.home / lease.DELIVERIES, PATIENCE) as is_held:
         if not is_held:
@@ -107,18 +103,19 @@ def deliver_due(settings: Settings) -> None:
 
 
 def deliver_now(settings: Settings, launch: str, as_of: str, people: Sequence[Subscriber], *, is_named: bool) -> list[Outcome]:
-    """Send this week's report to these subscribers who have not got it, by the wish of a person.
+    """Send this calendar week's report to these subscribers who have not got it, by the wish of a person.
 
-    Somebody who was named is sent what failed or is in doubt once more; what was delivered is never sent again.
+    Somebody who was named is sent what failed or is in doubt once more; what was delivered is never sent again. Whoever has got
+    the week's report this way does not get it on the weekday, too.
     """
     ledger, today = Deliveries(State(settings.home)), _today(settings)
-    known = {one.name: key for key, one in keys_of(settings).items()}
-    for one in people:
-        _, week = due_week(one, today)
-        ledger.plan(launch, week, known[one.name], one.name, as_of, utc_now())
+    week, document_hash = today - timedelta(days=today.weekday()), _hash_of(settings, launch, as_of)
+    known = _known(settings, ledger)
+    chosen = [known.key_of(one) for one in people]
+    for key, one in zip(chosen, people, strict=True):
+        ledger.plan(launch, week, key, one.name, as_of, utc_now(), document_hash)
         if is_named:
-            ledger.again(launch, week, [known[one.name]], as_of, utc_now())
-    chosen = [known[one.name] for one in people]
+            ledger.again(launch, week, key, as_of, utc_now(), document_hash)
     sent = {(one.name, one.launch): one for one in look(settings, only=chosen)}
     states = {(one.name, one.launch): one for one in ledger.newest() if one.launch == launch and one.recipient in chosen}
     return [
@@ -135,8 +132,9 @@ def send_test(settings: Settings, document: Mapping[str, Json], people: Sequence
             identity = hashlib.sha256(f"test {one.name} {utc_now().isoformat()}".encode()).hexdigest()[:16]
             courier_of(one, settings).send(parcel_of(one, settings, document, identity, is_test=True))
             outcomes.append(Outcome(one.name, document["launch"]["name"], "sent"))
-        except (NotTaken, Doubtful, ConfigError) as error:
-            outcomes.append(Outcome(one.name, document["launch"]["name"], "not sent", _words(settings, error)))
+        except Exception as error:  # the others are to be sent theirs
+            why = error if isinstance(error, PipelineError) else unforeseen(error)
+            outcomes.append(Outcome(one.name, document["launch"]["name"], "not sent", _words(settings, why)))
     return outcomes
 
 
@@ -155,7 +153,7 @@ def subscribers(settings: Settings, launch: str, name: str | None) -> list[Subsc
     raise ConfigError(f"no [[deliveries]] named {name!r}{nearest(name, names)}", hint=f"known: {', '.join(names) or 'none'}")
 
 
-class _Unreadable(PipelineError):
+class _Unreadable(Doubtful):
     """The other side does not say whether it has got the report already."""
 
 
@@ -165,73 +163,122 @@ class _Round:
     def __init__(self, settings: Settings, ledger: Deliveries, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._people = keys_of(settings)
+        self._people = _known(settings, ledger)
         self._sleep = sleep
 
     def run(self, linger: float, only: Sequence[str] | None) -> list[Outcome]:
-        repeatable = [key for key, one in self._people.items() if one.way in ("bitrix24", "webhook")]
-        for one in self._ledger.recover(repeatable, utc_now()):
+        for one in self._ledger.recover(self._people.repeatable, utc_now()):
             log.error("delivery_in_doubt", **_named(one), reason="a process ended while it was sending; it may have arrived")
+        for one in self._ledger.follow(self._people.renewed, utc_now()):
+            log.info("delivery_readdressed", **_named(one))
         deadline = time.monotonic() + linger
         outcomes: list[Outcome] = []
         while True:
             for one in self._ledger.due(utc_now()):
-                if one.recipient in self._people and (only is None or one.recipient in only):
-                    outcomes.append(self._deliver(one, self._people[one.recipient]))
-            ours = [one.not_before for one in self._ledger.open_ones() if one.recipient in (only or self._people)]
+                to = self._people.of(one)
+                if to is not None and (only is None or one.recipient in only):
+                    outcomes += self._deliver(one, to)
+            ours = [one.not_before for one in self._ledger.open_ones() if self._is_ours(one, only)]
             wait = (min(ours) - utc_now()).total_seconds() if ours else linger + 1
             if time.monotonic() + wait > deadline:
                 return outcomes
             self._sleep(max(0.0, wait) + 0.01)
 
-    def _deliver(self, one: Delivery, to: Subscriber) -> Outcome:
+    def _is_ours(self, one: Delivery, only: Sequence[str] | None) -> bool:
+        return self._people.of(one) is not None and (only is None or one.recipient in only)
+
+    def _deliver(self, one: Delivery, to: Subscriber) -> list[Outcome]:
+        """What became of it; nothing when it is not owed any more."""
+        try:
+            courier, parcel = self._packed(one, to)
+            self._pace(one.recipient, courier)
+            if self._was_taken(one, courier, parcel):
+                return self._arrived(one)
+        except NotTaken as error:  # nothing was sent now
+            return self._failed(one, to, error)
+        except Doubtful as error:
+            return self._doubted(one, to, courier, error)
+        except Exception as error:  # drawing, a library, a damaged document: it must not keep the others waiting
+            return self._failed(one, to, unforeseen(error))
+        if not self._ledger.begin(one, utc_now()):
+            return []
+        try:
+            courier.send(parcel)
+        except NotTaken as error:
+            return self._failed(one, to, error)
+        except Doubtful as error:
+            return self._doubted(one, to, courier, error)
+        except Exception as error:  # whatever a library raises in the middle
+            fault = unforeseen(error)
+            return self._doubted(one, to, courier, Doubtful(str(fault), **fault.reason))
+        return self._arrived(one)
+
+    def _packed(self, one: Delivery, to: Subscriber) -> tuple[Courier, Parcel]:
+        """The way and what goes there. Raises NotTaken for what can be foreseen."""
+        try:
+            courier = courier_of(to, self._settings)
+        except ConfigError as error:  # also when it is tried again; a new address is tried at once
+            raise NotTaken(str(error), code="address", hint=error.hint, is_final=True) from None
         try:
             document = self._document(one)
-            courier = courier_of(to, self._settings)
-            parcel = parcel_of(to, self._settings, document, identity_of(self._settings, one), is_quiet=_is_night(self._settings))
-        except PipelineError as error:  # nothing was sent: a warehouse that is away, an address that cannot be used
-            return self._failed(one, NotTaken(str(error), hint=error.hint))
-        self._pace(one.recipient, courier)
-        try:
-            if not self._was_taken(one, courier, parcel):
-                self._ledger.begin(one, utc_now())
-                courier.send(parcel)
-        except NotTaken as error:
-            return self._failed(one, error)
-        except Exception as error:  # no answer, or whatever a library raises in the middle
-            why = _words(self._settings, error)
-            if courier.is_repeatable and not isinstance(error, _Unreadable):
-                return self._failed(one, NotTaken(why))
-            self._ledger.doubt(one, why, utc_now())
-            log.error("delivery_in_doubt", **_named(one), error=why)
-            return Outcome(one.name, one.launch, "in doubt", why)
+            identity = identity_of(self._settings, one)
+            return courier, parcel_of(to, self._settings, document, identity, is_quiet=_is_night(self._settings))
+        except WarehouseError as error:
+            raise NotTaken(str(error), code="warehouse", hint=error.hint) from None
+        except PipelineError as error:
+            raise NotTaken(str(error), code="document", hint=error.hint) from None
+
+    def _arrived(self, one: Delivery) -> list[Outcome]:
         self._ledger.delivered(one, utc_now())
         log.info("delivered", **_named(one))
-        return Outcome(one.name, one.launch, "delivered")
+        return [Outcome(one.name, one.launch, "delivered")]
+
+    def _doubted(self, one: Delivery, to: Subscriber, courier: Courier, error: Doubtful) -> list[Outcome]:
+        """Where a repeat does no harm it is one more try."""
+        if courier.is_repeatable and not isinstance(error, _Unreadable):
+            return self._failed(one, to, error)
+        why = _words(self._settings, error)
+        self._ledger.doubt(one, why, utc_now(), self._reason(error))
+        log.error("delivery_in_doubt", **_named(one), error=why)
+        return [Outcome(one.name, one.launch, "in doubt", why)]
 
     @staticmethod
     def _was_taken(one: Delivery, courier: Courier, parcel: Parcel) -> bool:
         """Whether an earlier try arrived after all, where that can be asked."""
-        if not one.n_tries or courier.was_taken is None:
+        if not one.was_begun or courier.was_taken is None:
             return False
         try:
             return courier.was_taken(parcel)
         except NotTaken as error:
             if error.is_final:
-                raise _Unreadable(f"whether an earlier try arrived cannot be asked: {error}") from None
+                said = f"whether an earlier try arrived cannot be asked: {error}"
+                raise _Unreadable(said, code="unasked") from None
             raise
+        except Doubtful as error:  # asking changes nothing there
+            raise NotTaken(str(error), code=error.reason["code"]) from None
 
-    def _failed(self, one: Delivery, error: NotTaken) -> Outcome:
+    def _reason(self, error: NotTaken | Doubtful) -> dict[str, str]:
+        """The other side may repeat what it was sent."""
+        return {key: mask(value, self._settings.secrets()) for key, value in error.reason.items()}
+
+    def _failed(self, one: Delivery, to: Subscriber, error: NotTaken | Doubtful) -> list[Outcome]:
         why = _words(self._settings, error)
-        is_last = self._ledger.failed(one, why, utc_now(), pause=error.pause, is_final=error.is_final)
+        pause, is_final = (error.pause, error.is_final) if isinstance(error, NotTaken) else (None, False)
+        is_last = self._ledger.failed(
+            one, why, utc_now(), self._reason(error), address=self._people.address(to), pause=pause, is_final=is_final
+        )
         say = log.error if is_last else log.warning
         say("delivery_given_up" if is_last else "not_delivered", **_named(one), error=why, n_tries=one.n_tries + 1)
-        return Outcome(one.name, one.launch, "given up" if is_last else "waiting", why)
+        return [Outcome(one.name, one.launch, "given up" if is_last else "waiting", why)]
 
     def _document(self, one: Delivery) -> Mapping[str, Json]:
-        stored = Warehouse(self._settings.warehouse_url.reveal()).snapshot(one.launch, one.as_of)
+        """The document it stands for, which is that of its first try, or what was stored when it was planned."""
+        stored = Warehouse(self._settings.warehouse_url.reveal()).snapshot(one.launch, one.as_of, one.document_hash)
         if stored is None:
-            raise PipelineError(f"there is no snapshot of {one.launch} as of {one.as_of}", hint="run `payback measure`")
+            said = f"the report of {one.launch} as of {one.as_of} is not in the warehouse"
+            raise PipelineError(said, hint="`payback deliver LAUNCH --to NAME` sends today's instead")
+        if not one.document_hash:
+            self._ledger.pin(one, hashlib.sha256(stored).hexdigest())
         found: Mapping[str, Json] = json.loads(stored)
         return found
 
@@ -247,18 +294,28 @@ class _Round:
 
 def identity_of(settings: Settings, one: Delivery) -> str:
     """16 hex digits: the same for every repeat of a delivery."""
-    return _hashed(settings, f"{one.launch}|{one.week}|{one.recipient}")
+    return hashed(settings, f"{one.launch}|{one.week}|{one.recipient}")
 
 
-def _key(settings: Settings, one: Subscriber) -> str:
-    if one.bitrix24 is not None:
-        return _hashed(settings, f"bitrix24 dialog {one.bitrix24.source} {one.bitrix24.dialog_id}")
-    assert one.to is not None
-    return _hashed(settings, one.to.reveal())
+def _known(settings: Settings, ledger: Deliveries) -> Addressees:
+    """Who is configured; the state file remembers by which key."""
+    people = Addressees(settings)
+    for earlier, key in people.remember():
+        ledger.adopt(earlier, key)
+    return people
 
 
-def _hashed(settings: Settings, text: str) -> str:
-    return hmac.new(settings.hash_key.reveal().encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
+def _has_renewed(settings: Settings, ledger: Deliveries) -> bool:
+    people = Addressees(settings)
+    return any(people.renewed(one) for one in ledger.failed_lately(utc_now()))
+
+
+def _hash_of(settings: Settings, launch: str, as_of: str) -> str:
+    """Which document was stored last; empty where the warehouse is away just now."""
+    try:
+        return Warehouse(settings.warehouse_url.reveal()).snapshot_hash(launch, as_of) or ""
+    except WarehouseError:
+        return ""
 
 
 def _today(settings: Settings) -> date:

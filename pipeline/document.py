@@ -19,6 +19,7 @@ from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
 from pipeline.daily import Days
+from pipeline.funnel import OwnFunnel
 from pipeline.journeys import UNKNOWN
 from pipeline.measurement import Measurement
 from pipeline.metrics import RATE, Figure
@@ -90,6 +91,8 @@ def document(measurement: Measurement) -> dict[str, Json]:
         **costed.uncounted(measurement),
         **costed.ad_spend(measurement),
     }
+    if not measurement.own.is_empty:
+        found["business_funnel"] = evidence.business_funnel(measurement)
     plain = plain_json(found)
     assert isinstance(plain, dict)
     return plain
@@ -346,7 +349,7 @@ def _provenance(measurement: Measurement) -> Json:
     return {
         "config_hash": measurement.config_hash,
         "code_version": _version(),
-        "sql_hash": _sql_hash(),
+        "sql_hash": _sql_hash(measurement.own),
         "n_leads": measurement.n_leads,
         "n_stage_changes": sum(source.n_stage_changes for source in measurement.sources),
         "sources": [asdict(source) for source in measurement.sources],
@@ -361,9 +364,11 @@ def _version() -> str:
         return "checkout"
 
 
-def _sql_hash() -> str:
+def _sql_hash(own: OwnFunnel) -> str:
     """SHA-256 (16 hex digits) of every query a measurement runs."""
     digest = hashlib.sha256()
-    for name in queries.every_name():
+    for name in (*queries.every_name(), *(queries.names("funnel") if own.steps else ())):
         digest.update(f"{name}\n{queries.load(name).text}\n".encode())
+    for one in own.metrics:
+        digest.update(f"{one.query.name}\n{one.query.text}\n".encode())
     return digest.hexdigest()[:16]

@@ -179,3 +179,20 @@ def priors(measurement: Measurement) -> Json:
         for n, (temper, weight) in enumerate(zip(mode.tempers(season, n_pre), mode.prior(n_pre), strict=True), start=1):
             rows.append({"mode": mode.name, "temper": n, "weight": float(weight), **temper._asdict()})
     return rows
+
+
+def business_funnel(measurement: Measurement) -> Json:
+    """The business's own steps, metrics and names; `names` are by language, "" stands for every one."""
+    own, counts = measurement.own, {count.key: count for count in measurement.steps}
+    return {
+        "steps": [
+            {"key": step.key, "role": step.role or None, "names": dict(step.names), "pre": counts[step.key].pre,
+             "post": counts[step.key].post, "is_mapped": counts[step.key].is_mapped}
+            for step in own.steps
+        ],
+        "metrics": [
+            {"name": one.name, "names": dict(one.titles), "reached": one.steps and one.steps[0], "of": one.steps and one.steps[1]}
+            for one in own.metrics if one.name in measurement.metrics
+        ],
+        "titles": {name: dict(names) for name, names in own.titles.items()},
+    }  # fmt: skip

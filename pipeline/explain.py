@@ -13,7 +13,8 @@ from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
 from pipeline.explain_costs import named_parts, uncounted_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.reports import costing, doubts, evidence, sentences, tables
-from pipeline.reports.numbers import MINUS, Numbers, numbers_of
+from pipeline.reports.naming import numbers_for
+from pipeline.reports.numbers import MINUS, Numbers
 from pipeline.reports.words import plain
 from pipeline.roi import BREAK_EVEN_MONTHS, MONTH_DAYS
 
@@ -41,7 +42,7 @@ MODES = (TOTAL, CONTROL, RATE, CHECK)
 
 def explain(document: Mapping[str, Json], language: str = "en") -> str:
     """The whole account as Markdown. Raises KeyError for a language without a catalogue."""
-    account = _Account(document, numbers_of(language, plain(document["currency"]), document["timezone"]))
+    account = _Account(document, numbers_for(document, language))
     lines = [*account.windows(), *account.weeks()]
     if document["claims"]:
         lines += [*account.model()]

@@ -71,13 +71,15 @@ def write_config(folder: Path, answers: Answers, environ: Mapping[str, str], *, 
         raise ConfigError(
             f"--launch {answers.launch!r}: a short name of Latin letters, digits, - and _", hint="--launch-title takes any text"
         )
-    targets = [folder / name for name in ("payback.toml", "stages.toml", "launches.toml")]
+    profile = _profile(answers.profile)
+    own = profiles_folder() / "funnels" / f"{profile.name}.toml"  # some businesses have steps of their own
+    names = ("payback.toml", "stages.toml", "launches.toml", *(("funnel.toml",) if own.is_file() else ()))
+    targets = [folder / name for name in names]
     present = [path for path in targets if path.exists()]
     if present and not replace:
         raise ConfigError(
             f"{present[0]} exists already", hint="name another folder with --config, or pass --replace to write it anew"
         )
-    profile = _profile(answers.profile)
     stored = read_environment(folder, {})
     key = stored.get("PAYBACK_HASH_KEY") or environ.get("PAYBACK_HASH_KEY") or randomness.token_urlsafe(32)
     stages = read_stages(answers, Secret(key))
@@ -86,6 +88,8 @@ def write_config(folder: Path, answers: Answers, environ: Mapping[str, str], *, 
     targets[0].write_text(_main_toml(answers, profile), encoding="utf-8")
     targets[1].write_text(stages_toml(answers.source, stages, profile), encoding="utf-8")
     targets[2].write_text(_launches_toml(answers, profile), encoding="utf-8")
+    if own.is_file():
+        targets[3].write_text(own.read_text(encoding="utf-8"), encoding="utf-8")
     load_settings(folder, {})  # what was written must be readable
     unrecognised = tuple(stage.name for stage in stages if propose(stage, profile) is None)
     return Outcome(tuple(targets), len(stages), unrecognised)

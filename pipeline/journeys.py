@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from connectors.text import fold
+from pipeline.funnel import OwnFunnel, own_steps, step_columns
 from pipeline.launches import Scope
+from pipeline.own_metrics import column as hours_column
 from pipeline.queries import load
 from pipeline.settings import ChannelRule
 from pipeline.stages import StageRule
@@ -92,14 +94,17 @@ def build_journeys(
     seen_until: datetime,
     currency: str,
     scope: Scope | None = None,
+    funnel: OwnFunnel | None = None,
 ) -> tuple[StageUse, ...]:
     """Makes the temporary tables `stage_map`, `channel_map`, `journeys`, `parts`, `payments` and `scope_sources`; the stages
     found, with their milestones.
 
-    With a scope they hold only its leads, and `every_journey` all of them. An amount in another currency than
+    With a scope they hold only its leads, and `every_journey` all of them. With steps or metrics of one's own there is the table
+    `funnel` too: journeys with a column KEY_hours for each step. An amount in another currency than
     `currency` is left out (a check counts them). Raises WarehouseError.
     """
-    uses = _map_stages(reading, stages, seen_until)
+    own = funnel or OwnFunnel()
+    uses = _map_stages(reading, stages, seen_until, own)
     _map_channels(reading, channels, seen_until)
     conditions, parameters = within(scope or Scope())
     reading.create(
@@ -112,19 +117,41 @@ def build_journeys(
     reading.create("payments", load("payments"), known)
     heard = [row.source for row in reading.rows("select distinct source from commits where seen_at <= :seen_until", known)]
     reading.load("scope_sources", _texts({"source": (scope and scope.sources) or heard}))
+    if own.steps or own.metrics:
+        _create_funnel(reading, own, known)
     return uses
 
 
-def _map_stages(reading: "Reading", stages: Sequence[StageRule], seen_until: datetime) -> tuple[StageUse, ...]:
+def _map_stages(reading: "Reading", stages: Sequence[StageRule], seen_until: datetime, own: OwnFunnel) -> tuple[StageUse, ...]:
     rules = {(rule.source, rule.entity, rule.pipeline_id, rule.stage_id): rule.milestone for rule in stages}
     seen = reading.columns(load("stages_seen"), {"seen_until": seen_until}).to_pylist()
-    uses = [
-        StageUse(**row, milestone=milestone_of((row["source"], row["entity"], row["pipeline_id"], row["stage_id"]), rules))
-        for row in seen
-    ]
-    columns = ("source", "entity", "pipeline_id", "stage_id", "milestone")
-    reading.load("stage_map", _texts({column: [getattr(use, column) for use in uses] for column in columns}))
+    words = [milestone_of((row["source"], row["entity"], row["pipeline_id"], row["stage_id"]), rules) for row in seen]
+    uses = [StageUse(**row, milestone=own.milestone_of(word)) for row, word in zip(seen, words, strict=True)]
+    columns = ("source", "entity", "pipeline_id", "stage_id")
+    reading.load("stage_map", _texts({name: [getattr(use, name) for use in uses] for name in (*columns, "milestone")}))
+    if own_steps(own.steps):
+        reached = [(use, step) for use, word in zip(uses, words, strict=True) for step in own.reached_by(word)]
+        steps = {name: [getattr(use, name) for use, _ in reached] for name in columns}
+        reading.load("step_map", _texts({**steps, "step": [step for _, step in reached]}))
     return tuple(sorted(uses, key=lambda use: (use.source, use.entity, use.pipeline_id, use.stage_id)))
+
+
+def _create_funnel(reading: "Reading", own: OwnFunnel, known: Mapping[str, object]) -> None:
+    """The table `funnel`. Keys of steps are letters, digits and _ only: they stand in the text."""
+    columns = [f"{expression} as {name}" for name, expression in step_columns(own.steps)]
+    keys = [step.key for step in own_steps(own.steps)]
+    if not keys:
+        reading.create("funnel", f"select {', '.join(['journeys.*', *columns])} from journeys")
+        return
+    reading.create("own_steps", load("funnel/steps"), known)
+    columns += [f"own.{hours_column(key)}" for key in keys]
+    hours = ", ".join(f"min(case when step = '{key}' then hours end) as {hours_column(key)}" for key in keys)
+    own_hours = f"select source, entity, journey_id, {hours} from own_steps group by source, entity, journey_id"
+    reading.create(
+        "funnel",
+        f"select journeys.*, {', '.join(columns)} from journeys left join ({own_hours}) as own"
+        " on own.source = journeys.source and own.entity = journeys.entity and own.journey_id = journeys.journey_id",
+    )
 
 
 def _map_channels(reading: "Reading", channels: Sequence[ChannelRule], seen_until: datetime) -> None:

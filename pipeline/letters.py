@@ -6,12 +6,13 @@ from contextlib import suppress
 from email.errors import MessageError
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.parser import BytesParser
+from email.policy import SMTP, compat32
 from email.utils import format_datetime
 from urllib.parse import unquote
 
-from connectors.text import clean_name
-from pipeline.couriers import Courier, Doubtful, NotTaken, Parcel
+from connectors.text import GLUE, clean_name
+from pipeline.couriers import Courier, Doubtful, NotTaken, Parcel, writing
 from pipeline.errors import ConfigError
 from pipeline.subscribers import SHAPES, Address, Subscriber, read_address
 from pipeline.warehouse import utc_now
@@ -31,7 +32,8 @@ def mail(one: Subscriber, business: str) -> Courier:
         raise ConfigError(f"deliveries: {one.name}: no mail server", hint=f"it looks like {SHAPES['mail']}")
 
     def send(parcel: Parcel) -> None:
-        content = letter(parcel, sender, to).as_bytes(policy=SMTP)
+        with writing():
+            content = written(letter(parcel, sender, to))
         try:
             server = _connected(address)
         except (smtplib.SMTPException, OSError) as error:
@@ -49,8 +51,9 @@ def mail(one: Subscriber, business: str) -> Courier:
 def letter(parcel: Parcel, sender: Mailbox, to: Mailbox) -> EmailMessage:
     """The mail: text, HTML with its images, attachments."""
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = clean_name(parcel.subject)
-    message["From"], message["To"] = sender, to
+    message["Subject"] = _literal(parcel.subject)
+    message["From"] = Mailbox(_literal(sender.display_name), sender.username, sender.domain)
+    message["To"] = to
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = f"<payback.{parcel.identity}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -69,15 +72,29 @@ def letter(parcel: Parcel, sender: Mailbox, to: Mailbox) -> EmailMessage:
     return message
 
 
+def written(message: EmailMessage) -> bytes:
+    """The mail as it travels. Raises ValueError when its head has another line than those that were put there."""
+    content = message.as_bytes(policy=SMTP)
+    names = [name for name, _ in BytesParser(policy=compat32).parsebytes(content, headersonly=True).items()]
+    if names != list(message.keys()) or any({"\r", "\n"} & set(str(value)) for value in message.values()):
+        raise ValueError("a mail whose head is not the one that was written")
+    return content
+
+
+def _literal(text: str) -> str:
+    """A name as a header shows it: what looks like an encoded word is none, or it could hold lines of its own."""
+    return clean_name(text).replace("=?", f"={GLUE}?")
+
+
 def _mailbox(one: Subscriber, address: Address, key: str, shown: str) -> Mailbox:
-    written = address.query.get(key, "")
-    if key == "from" and not written and "@" in unquote(address.user):
-        written = unquote(address.user)
+    spec = address.query.get(key, "")
+    if key == "from" and not spec and "@" in unquote(address.user):
+        spec = unquote(address.user)
     try:
-        found = Mailbox(display_name=clean_name(shown), addr_spec=written)
+        found = Mailbox(display_name=clean_name(shown), addr_spec=spec)
     except (ValueError, IndexError, MessageError):
         found = Mailbox()
-    if not found.username or not found.domain or not written.isascii():
+    if not found.username or not found.domain or not spec.isascii():
         hint = f"one address each, also several people are several [[deliveries]]: {SHAPES['mail']}"
         raise ConfigError(f"deliveries: {one.name}: `{key}` is not one mail address", hint=hint)
     return found
@@ -118,7 +135,8 @@ def _hand_over(server: smtplib.SMTP, name: str, sender: str, to: str, content: b
     except smtplib.SMTPDataError as error:  # refused before the mail itself
         raise _not_taken(name, error) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise Doubtful(f"{name}: the connection to the mail server broke at the end ({type(error).__name__})") from None
+        told = f"{name}: the connection to the mail server broke at the end ({type(error).__name__})"
+        raise Doubtful(told, code="no_answer") from None
     if not 200 <= code < 300:
         raise _not_taken(name, smtplib.SMTPResponseException(code, said))
 
@@ -128,10 +146,13 @@ def _not_taken(name: str, error: Exception) -> NotTaken:
     if isinstance(error, smtplib.SMTPResponseException):
         is_login = isinstance(error, smtplib.SMTPAuthenticationError)
         hint = "check user and password" if is_login else "check the addresses in from= and to=, and what the server allows"
-        return NotTaken(f"{name}: the mail server answered {error.smtp_code}", hint=hint, is_final=error.smtp_code >= 500)
+        told = f"{name}: the mail server answered {error.smtp_code}"
+        return NotTaken(told, code="answer", answer=f"SMTP {error.smtp_code}", hint=hint, is_final=error.smtp_code >= 500)
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = "check the server's name; a company's certificate goes into SSL_CERT_FILE"
-        return NotTaken(f"{name}: the certificate of the mail server is not valid", hint=hint)
+        return NotTaken(f"{name}: the certificate of the mail server is not valid", code="certificate", hint=hint)
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return NotTaken(f"{name}: the mail server offers no encryption or no login", hint="choose another port", is_final=True)
-    return NotTaken(f"{name}: no session with the mail server ({type(error).__name__})", hint="check the server's name and port")
+        told = f"{name}: the mail server offers no encryption or no login"
+        return NotTaken(told, code="no_encryption", hint="choose another port", is_final=True)
+    told = f"{name}: no session with the mail server ({type(error).__name__})"
+    return NotTaken(told, code="no_connection", hint="check the server's name and port")

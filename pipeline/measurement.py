@@ -34,6 +34,7 @@ from pipeline.controls import Candidate, Control
 from pipeline.costing import launch_money
 from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
+from pipeline.funnel import OwnFunnel
 from pipeline.holdout import HoldoutEffect, TooFewLeads, analyse
 from pipeline.hurdles import Hurdle
 from pipeline.journeys import StageUse, build_journeys
@@ -43,6 +44,7 @@ from pipeline.launches import Launch
 from pipeline.llq import Past
 from pipeline.looks import PlaceboPanel
 from pipeline.metrics import Cells, Figure
+from pipeline.own_figures import StepCount, count_steps, observe_own
 from pipeline.panel import Panel, measure_panel
 from pipeline.periods import (
     HORIZONS,
@@ -128,6 +130,9 @@ class Measurement:
     sources: tuple[SourceCoverage, ...]
     n_leads: int
     config_hash: str
+    own: OwnFunnel
+    """The business's own funnel; its metrics stand among `metrics`, nothing of money looks at them."""
+    steps: tuple[StepCount, ...]
 
     @property
     def headline(self) -> Claim | None:
@@ -151,6 +156,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         seen_until=as_of.seen_until,
         currency=business.currency,
         scope=launch.scope,
+        funnel=settings.funnel,
     )
     sources = _coverage(reading, as_of, launch, business.zone)
     ends = [(source.last_on, source.heard_on) for source in sources if source.last_on]
@@ -162,10 +168,13 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     periods = split_periods(launch.started_on, first_on, known_on, horizon.days, launch.washout_days, business.closures)
     weeks = _weeks(periods)
     measured = _observe_all(reading, periods, horizon, launch.margin)
+    own_cells, wrong = observe_own(reading, settings.funnel, periods, horizon_hours(horizon.days))
+    own = {name: _result(cells, periods) for name, cells in own_cells.items()}
     weekly = {name: result.cells for name, result in measured.items()}
     days = None if is_brief else observe_days(reading, weekly, periods, known_on, as_of.on)
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
-    findings = (*run_checks(reading, window), *_told(gap, sources, as_of, settings), *_erased(reading, window, launch, settings))
+    told = (*_told(gap, sources, as_of, settings), *_erased(reading, window, launch, settings), *wrong)
+    findings = (*run_checks(reading, window), *told)
     score = trust_score(findings)
 
     spend = settings.spend()
@@ -181,6 +190,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     more = Outlook()
     if not rung.is_refused:
         measured = {name: _with_effect(result, weeks, season) for name, result in measured.items()}
+        own = {name: _with_effect(result, weeks, season) for name, result in own.items()}
         cells = {name: result.cells for name, result in measured.items()}
         parts = {split: part_funnels(cells, funnel, split, periods.weeks) for split in SPLITS}
         ground = Ground(launch, funnel, weeks, rung, found.pasts, found.control, found.guards, parts["channel"], costs)
@@ -193,7 +203,7 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
-        metrics=measured, days=days, rung=rung, claims=claims,
+        metrics=dict(sorted({**measured, **own}.items())), days=days, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods, found.pasts.get("visit_rate")),
         verdict=verdict, turned=turned, costs=costs, spend=spend,
         guards=found.guards, control=found.control, candidates=found.candidates,
@@ -205,6 +215,8 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         findings=findings, trust_score=score, stages=stages,
         hurdles=tuple(hurdle for hurdle in settings.hurdles if hurdle.currency == business.currency),
         owner_names=_owner_names(reading, as_of), sources=sources, n_leads=n_leads, config_hash=settings.fingerprint(launch),
+        own=settings.funnel,
+        steps=count_steps(reading, settings.funnel, settings.stages, periods, horizon_hours(horizon.days)),
     )  # fmt: skip
 
 
@@ -347,16 +359,19 @@ def _weeks(periods: Periods) -> Weeks:
 
 
 def _observe_all(reading: "Reading", periods: Periods, horizon: Horizon, margin: float | None) -> dict[str, MetricResult]:
-    weeks = periods.weeks
+    start, end = periods.weeks[0], periods.weeks[-1] + timedelta(days=7)
     found = {}
     for name in metrics.names():
-        cells = metrics.observe(reading, name, weeks[0], weeks[-1] + timedelta(days=7), horizon_hours(horizon.days), margin)
+        cells = metrics.observe(reading, name, start, end, horizon_hours(horizon.days), margin)
         if cells is not None:
-            by = {dimension: _sides(cells, dimension, periods) for dimension in metrics.DIMENSIONS}
-            found[name] = MetricResult(
-                cells, cells.figure(periods.pre_weeks), cells.figure(periods.post_weeks), cells.weekly(weeks), by
-            )
+            found[name] = _result(cells, periods)
     return found
+
+
+def _result(cells: Cells, periods: Periods) -> MetricResult:
+    by = {dimension: _sides(cells, dimension, periods) for dimension in metrics.DIMENSIONS}
+    weekly = cells.weekly(periods.weeks)
+    return MetricResult(cells, cells.figure(periods.pre_weeks), cells.figure(periods.post_weeks), weekly, by)
 
 
 def _sides(cells: Cells, dimension: str, periods: Periods) -> dict[str, tuple[Figure | None, Figure | None]]:

@@ -144,7 +144,13 @@ def observe(
 
     None when the metric needs a margin and there is none. Needs the temporary table `journeys`. Raises WarehouseError.
     """
-    query = queries.load(f"metrics/{name}")
+    return observe_query(reading, queries.load(f"metrics/{name}"), start, end, horizon_hours, margin)
+
+
+def observe_query(
+    reading: "Reading", query: Query, start: date, end: date, horizon_hours: int, margin: float | None = None
+) -> Cells | None:
+    """The same for a query that is at hand."""
     offered: dict[str, object] = {"start": start, "end": end, "horizon_hours": horizon_hours}
     if margin is not None:
         offered["margin"] = Decimal(str(margin))  # money stays exact

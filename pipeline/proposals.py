@@ -8,13 +8,16 @@ from pathlib import Path
 from connectors.records import Stage
 from connectors.text import clean_name, fold
 from pipeline.settings import ChannelRule
-from pipeline.stages import NO_MILESTONE
+from pipeline.stages import MILESTONES, NO_MILESTONE
 from pipeline.strict import Place, build
+
+_MEANINGS = (*MILESTONES, NO_MILESTONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A ready-made starting point: (milestone, words) in order of precedence, channel rules, a hint about the margin."""
+    """A ready-made starting point: (milestone or own step, words) in order of precedence, channel rules, a hint about the
+    margin."""
 
     name: str
     title: str
@@ -37,7 +40,8 @@ def propose(stage: Stage, profile: Profile) -> str | None:
     name = fold(stage.name) or ""
     for milestone, words in profile.words:
         if any(word in name for word in words):
-            return milestone
+            # The last good stage of a deal is where money is counted, whatever else it is called.
+            return "paid" if milestone not in _MEANINGS and stage.entity == "deal" and stage.semantics == "won" else milestone
     if stage.semantics == "won":
         # A won lead was turned into a deal; money comes with the deal.
         return "qualified" if stage.entity == "lead" else "paid"
@@ -48,6 +52,7 @@ def stages_toml(source: str, stages: Sequence[Stage], profile: Profile) -> str:
     """The text of config/stages.toml for one source; stages nobody could guess stand there as comments."""
     lines = [
         "# Which CRM stage is which milestone: qualified, booked, confirmed, visited, no_show, cancelled, paid, lost, or none.",
+        *(f"# Steps of your own (funnel.toml): {own}." for own in [", ".join(_own_steps(profile))] if own),
         f"# Proposed from the stage names with the profile {profile.name!r}: read it once, correct it, done.",
         "# A stage that stands nowhere is reported by `payback check`, never counted as zero.",
     ]
@@ -66,6 +71,10 @@ def stages_toml(source: str, stages: Sequence[Stage], profile: Profile) -> str:
                 setting = f"{quoted(stage.stage_id)} = {quoted(milestone or NO_MILESTONE)}"
                 lines.append(f"{'' if milestone else '# not recognised: '}{setting}  # {clean_name(stage.name) or ''}")
     return "\n".join(lines) + "\n"
+
+
+def _own_steps(profile: Profile) -> list[str]:
+    return [milestone for milestone, _ in profile.words if milestone not in _MEANINGS]
 
 
 def channels_toml(channels: Sequence[ChannelRule]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 _KEYS = ("title", "unit", "better", "definition")
 _HEADER = re.compile(r"--\s*(?:(?P<key>[a-z]+):)?\s*(?P<text>.*)")
@@ -81,11 +82,15 @@ def load(name: str) -> Query:
 
 def read(path: Path, name: str) -> Query:
     """The query in a file, with the overrides beside it."""
-    body = path.read_text(encoding="utf-8")
     overrides = {
         other.name.removesuffix(".sql").rpartition(".")[2]: other.read_text(encoding="utf-8")
         for other in sorted(path.parent.glob(f"{path.stem}.*.sql"))
     }
+    return parsed(path.read_text(encoding="utf-8"), name, overrides)
+
+
+def parsed(body: str, name: str, overrides: Mapping[str, str] = MappingProxyType({})) -> Query:
+    """The query in a text."""
     found = parameters(body)
     for dialect, text in overrides.items():
         if parameters(text) != found:

@@ -38,6 +38,7 @@ def inspect(settings: Settings) -> list[Line]:
         lines.append(Line("error", "no source is configured: add a [sources.NAME] table to payback.toml"))
     if not settings.launches:
         lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
+    lines += _funnel(settings)
     return [*lines, *_spend(settings), *_alerts(settings), *_deliveries(settings), *_rights(settings), *_data(settings)]
 
 
@@ -112,6 +113,20 @@ def _is_mapped(stage: Stage, source: str, rules: tuple[StageRule, ...]) -> bool:
         and rule.pipeline_id in ("*", stage.pipeline_id)
         for rule in rules
     )
+
+
+def _funnel(settings: Settings) -> list[Line]:
+    """Steps of the business's own funnel that no stage leads to."""
+    own = settings.funnel
+    if own.is_empty:
+        return []
+    told = "of funnel.toml stands nowhere in stages.toml: no stage leads to it, reports leave it out"
+    mapped = own.mapped(rule.milestone for rule in settings.stages)
+    lines = [Line("warning", f"the step {step.key!r} {told}") for step in own.steps if step.key not in mapped]
+    if own.steps and "booked" not in {step.role for step in own.steps}:
+        text = "no step of funnel.toml plays the role 'booked': visits are counted of all leads, without bookings between"
+        lines.append(Line("info", text))
+    return lines or [Line("ok", f"funnel: {len(own.steps)} steps, {len(own.metrics)} metrics of your own")]
 
 
 def _data(settings: Settings) -> list[Line]:

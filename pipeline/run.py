@@ -129,13 +129,13 @@ def run_nightly(
     """
 
     texts: list[str] = []
-    measured: dict[str, str] = {}
+    known: dict[str, str] = {}
 
     def report(launch: Launch) -> dict[str, Any]:
         if stop is not None and stop():
             raise Interrupted("interrupted, because the program was told to stop", hint="the next run measures it")
         figures, is_new = _measure_and_save(settings, launch, as_of)
-        measured[launch.name] = figures["as_of"]
+        known[launch.name] = figures["as_of"]
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
         texts.extend(render(figures, kind, spoken).decode() for kind in kinds if kind == "terminal")
@@ -146,7 +146,7 @@ def run_nightly(
     night.texts = texts
     if settings.deliveries and as_of is None and not night.is_interrupted:
         # In `payback serve` its timer tries again; a run that nobody follows waits a moment itself.
-        night.deliveries = deliver.deliver_measured(settings, measured, linger=deliver.LINGER if stop is None else 0.0)
+        night.deliveries = deliver.deliver_measured(settings, known, linger=deliver.LINGER if stop is None else 0.0)
         alerts.look_after_run(settings)
     return night
 
@@ -154,6 +154,11 @@ def run_nightly(
 def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
     """Measure, store the snapshot if it says something new, and return its document."""
     return _measure_and_save(settings, launch, as_of)[0]
+
+
+def measured(settings: Settings, launch: Launch) -> dict[str, Any]:
+    """What `measure_launch` returns as of today, with nothing stored: to be looked at."""
+    return _measured(settings, launch, None)[0]
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -276,6 +281,11 @@ def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch, book: Log
 
 
 def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], bool]:
+    figures, moment = _measured(settings, launch, as_of)
+    return figures, open_warehouse(settings).save_snapshot(launch.name, moment.text, document_bytes(figures))
+
+
+def _measured(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], AsOf]:
     warehouse = open_warehouse(settings)
     warehouse.check_schema()
     moment = as_of_from(as_of, settings)
@@ -284,7 +294,7 @@ def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime
         measured = measure(reading, launch, settings, moment)
     figures = document(measured)
     figures["changes"] = plain_json(changes_since(warehouse, launch, settings, moment, figures))
-    return figures, warehouse.save_snapshot(launch.name, moment.text, document_bytes(figures))
+    return figures, moment
 
 
 def refuse_before_memory(reading: Reading, moment: AsOf) -> None:

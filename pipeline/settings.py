@@ -5,6 +5,7 @@ config/stages.toml    which CRM stage is which milestone
 config/launches.toml  what is measured, and what it costs
 config/costs.toml     costs that launches share, and ad spend
 config/benchmarks.toml  what the same money earns elsewhere, what costs nobody filled in typically come to (hurdles.py)
+config/funnel.toml, config/metrics/*.sql  steps and metrics of one's own (funnel.py)
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from connectors.errors import OptionError
 from connectors.secrets import Secret
 from pipeline.ad_spend import AdSpend, Spend, check_ad_spend, read_spend
 from pipeline.errors import ConfigError
+from pipeline.funnel import OwnFunnel, read_funnel
 from pipeline.hurdles import Hurdle, TypicalCost, read_hurdles, read_typical_costs
 from pipeline.languages import check_language
 from pipeline.launches import Launch, read_launches
@@ -103,6 +105,7 @@ class Settings:
     typical_costs: tuple[TypicalCost, ...] = ()
     shared_costs: tuple[SharedCost, ...] = ()
     ad_spend: AdSpend | None = None
+    funnel: OwnFunnel = field(default_factory=OwnFunnel)
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
 
     @property
@@ -140,6 +143,7 @@ class Settings:
             sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
             {**asdict(launch), "costs": launch.costs.facts()},
             *self._beside(launch),
+            *([] if self.funnel.is_empty else [self.funnel.facts()]),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
 
@@ -188,6 +192,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     _check_business(outline.business, Place(main))
     kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
+    funnel = read_funnel(folder)
     launches = read_launches(folder / "launches.toml", set(outline.sources), outline.business.currency)
     check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
@@ -208,7 +213,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
             _source(name, table, Place(main, f"sources.{name}"), variables, home) for name, table in outline.sources.items()
         ),
         channels=outline.channels,
-        stages=read_stages(folder / "stages.toml", set(outline.sources)),
+        stages=read_stages(folder / "stages.toml", set(outline.sources), funnel.words),
         launches=launches,
         hash_key=Secret(key),
         schedule=outline.schedule,
@@ -219,6 +224,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         typical_costs=read_typical_costs(folder, variables),
         shared_costs=shared_costs,
         ad_spend=ad_spend,
+        funnel=funnel,
         stamps=before,
         deliveries=outline.deliveries,
         dashboard=outline.dashboard,
@@ -235,6 +241,16 @@ def _read_costs(path: Path, launches: list[str], currency: str) -> tuple[tuple[S
             raise ConfigError(f"{place.of(key)}: unknown key {key!r}{nearest(key, ('shared', 'ad_spend'))}", hint="docs/costs.md")
     shared = read_shared(table.get("shared", {}), place.of("shared"), launches, currency)
     return shared, check_ad_spend(table["ad_spend"], place.of("ad_spend"), currency) if "ad_spend" in table else None
+
+
+def load_business(folder: Path) -> Business:
+    """Only who the figures are for, where nothing else is needed; the defaults without a configuration. Raises ConfigError."""
+    main = folder / "payback.toml"
+    if not main.is_file():
+        return Business()
+    business = build(Business, read_toml(main).get("business", {}), Place(main, "business"), {})
+    _check_business(business, Place(main))
+    return business
 
 
 @dataclass(frozen=True, slots=True)

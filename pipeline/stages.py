@@ -1,6 +1,6 @@
 """Which CRM stage is which milestone: config/stages.toml."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ class StageRule:
     milestone: str
 
 
-def read_stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
-    """The rules of stages.toml: [SOURCE.ENTITY] or [SOURCE."ENTITY/PIPELINE"], then STAGE = "milestone". Raises ConfigError."""
+def read_stages(path: Path, sources: set[str], words: Sequence[str] = MILESTONES) -> tuple[StageRule, ...]:
+    """The rules of stages.toml: [SOURCE.ENTITY] or [SOURCE."ENTITY/PIPELINE"], then STAGE = "milestone", or a step of the
+    business's own funnel: `words` are all that may stand there. Raises ConfigError."""
     if not path.is_file():
         return ()
     rules = []
@@ -38,10 +39,10 @@ def read_stages(path: Path, sources: set[str]) -> tuple[StageRule, ...]:
             if entity not in ("lead", "deal"):
                 raise ConfigError(f"{place}: {entity!r} is neither lead nor deal")
             for stage_id, milestone in stages.items():
-                if milestone not in (*MILESTONES, NO_MILESTONE):
+                if milestone not in (*words, NO_MILESTONE):
                     raise ConfigError(
-                        f"{place.of(stage_id)}: {milestone!r} is no milestone{nearest(str(milestone), MILESTONES)}",
-                        hint=f"milestones: {', '.join(MILESTONES)}, or none",
+                        f"{place.of(stage_id)}: {milestone!r} is no milestone{nearest(str(milestone), words)}",
+                        hint=f"milestones: {', '.join(words)}, or none",
                     )
                 rules.append(StageRule(source, entity, pipeline_id or "*", stage_id, milestone))
     return tuple(rules)

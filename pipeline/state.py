@@ -49,6 +49,13 @@ SCHEMA: tuple[str, ...] = (
        name text not null, as_of text not null, planned_at text not null, n_tries integer not null, not_before text not null,
        state text not null, settled_at text, error text not null, primary key (launch, week, recipient)) without rowid""",
     "create table if not exists subscribers (recipient text primary key, since text not null) without rowid",
+    # ... what a delivery stands for (the document's SHA-256), the keyed hash of the address it was last tried at, whether it was
+    # ever begun, why it failed (JSON)
+    """create table if not exists delivery_notes (launch text not null, week text not null, recipient text not null,
+       document_hash text not null default '', address text not null default '', is_begun integer not null default 0,
+       reason text not null default '', primary key (launch, week, recipient)) without rowid""",
+    # pipeline.addressees: by which key the recipient at a place (keyed hash) is known here
+    "create table if not exists recipients (place text primary key, recipient text not null) without rowid",
     # pipeline.web.sessions: who is signed in to the dashboard; the digest of the session's id, never the id
     """create table if not exists sessions (digest text primary key, user text not null, credential text not null,
        began_at text not null, seen_at text not null) without rowid""",

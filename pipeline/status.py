@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.secrets import mask
+from pipeline.addressees import Addressees
 from pipeline.alerts import headline, heard, observe
 from pipeline.backups import newest
 from pipeline.channels import recipients
-from pipeline.deliver import keys_of
 from pipeline.deliveries import Deliveries
 from pipeline.errors import WarehouseError
 from pipeline.incidents import Incidents
@@ -130,12 +130,12 @@ def _untold(settings: Settings) -> list[dict[str, str]]:
 
 def _deliveries(settings: Settings) -> list[dict[str, Any]]:
     """The newest weekly report of each launch to each subscriber that is configured now."""
-    people = keys_of(settings)
+    people = Addressees(settings)
     return [
         {
             "launch": one.launch,
             "week": one.week.isoformat(),
-            "to": people[one.recipient].name,
+            "to": to.name,
             "as_of": one.as_of,
             "state": one.state,
             "at": _stamp(one.settled_at),
@@ -143,7 +143,7 @@ def _deliveries(settings: Settings) -> list[dict[str, Any]]:
             "error": one.error or None,
         }
         for one in Deliveries(State(settings.home)).newest()
-        if one.recipient in people
+        if (to := people.of(one)) is not None
     ]
 
 

@@ -70,7 +70,7 @@ class Place:
 def stamps(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     """What tells whether a file of the configuration in `folder`, or the .env beside it, was changed: names, times, sizes."""
     found = []
-    for path in (*sorted(folder.glob("*.toml")), folder.resolve().parent / ".env"):
+    for path in (*sorted(folder.glob("*.toml")), *sorted(folder.glob("metrics/*.sql")), folder.resolve().parent / ".env"):
         with suppress(OSError):
             stat = path.stat()
             found.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))

@@ -1,5 +1,6 @@
 """Who gets the weekly report: the `[[deliveries]]` tables of payback.toml, and what in them is secret."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -106,12 +107,43 @@ def check_subscribers(
     for first, second in combinations(subscribers, 2):
         if first.name == second.name:
             raise ConfigError(f"{place}: two of them are named {first.name!r}", hint="give each a name of its own")
-        is_shared = not first.launches or not second.launches or set(first.launches) & set(second.launches)
-        if (first.to, first.bitrix24) == (second.to, second.bitrix24) and is_shared:
+        if _is_same_place(first, second) and have_launch_in_common(first, second):
             raise ConfigError(
                 f"{place}: {first.name!r} and {second.name!r} have the same address, and a launch in common",
                 hint="each address gets one report a launch and week: keep one of the two, or give them different launches",
             )
+
+
+def place_of(one: Subscriber) -> str:
+    """Where a subscriber is reached, whatever lets Payback in there: a chat, a mailbox, a robot, a dialog; a webhook by its name.
+
+    A new token or password leaves it as it is, and so does another way to write it. Empty for an address that cannot be read.
+    """
+    if one.bitrix24 is not None:
+        kind = one.bitrix24.dialog_id.rstrip("0123456789")
+        return f"bitrix24 dialog {one.bitrix24.source} {kind}{int(one.bitrix24.dialog_id.removeprefix(kind))}"
+    if not one.to or not one.way:
+        return ""
+    if one.way == "webhook":  # its address may be a password from end to end
+        return f"webhook {one.name}"
+    try:
+        address = read_address(one)
+    except ConfigError:
+        return ""
+    found = {"telegram": address.path.strip("/"), "mail": address.query.get("to", ""), "wecom": address.host}[one.way]
+    if one.way == "telegram" and re.fullmatch(r"-?\d{1,20}", found, re.ASCII):
+        found = str(int(found))
+    return f"{one.way} {found.lower()}" if found else ""
+
+
+def have_launch_in_common(first: Subscriber, second: Subscriber) -> bool:
+    """Whether the report of some launch goes to both."""
+    return not first.launches or not second.launches or bool(set(first.launches) & set(second.launches))
+
+
+def _is_same_place(first: Subscriber, second: Subscriber) -> bool:
+    place = place_of(first)
+    return (bool(place) and place == place_of(second)) or (bool(first.to) and first.to == second.to)
 
 
 def _check_dialog(dialog: PortalDialog, sources: dict[str, str], place: Place) -> None:
@@ -152,9 +184,15 @@ def read_address(one: Subscriber) -> Address:
     try:  # a token holds a colon: what stands before the first slash is then no host and port
         parts = urlsplit(f"//{rest}")
         port = None if one.way == "telegram" else parts.port
-        query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+        # A plus is part of many mail addresses, and a space of none.
+        written = parts.query.replace("+", "%2B") if one.way == "mail" else parts.query
+        pairs = parse_qsl(written, strict_parsing=True) if written else []
     except ValueError:
         raise ConfigError(f"{where}: not readable as an address", hint=f"it looks like {SHAPES[one.way]}") from None
+    query = dict(pairs)
+    if one.way == "mail" and len(query) < len(pairs):
+        hint = "one address each, also several people are several [[deliveries]]"
+        raise ConfigError(f"{where}: a name stands twice after the question mark", hint=hint)
     host = parts.netloc if one.way == "telegram" else _host(parts.netloc)
     scheme = scheme.lower()
     if scheme in PLAIN and not is_loopback(host):

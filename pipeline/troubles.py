@@ -13,6 +13,7 @@ STALE, RUN_FAILED, HOP_FAILED, ACCESS, RIGHTS, QUARANTINE, TRUST, NOT_BEGUN, DAM
     "stale", "run_failed", "hop_failed", "access", "rights", "quarantine", "trust", "not_begun", "damaged", "delivery",
     "delivery_doubt",
 )  # fmt: skip
+DELIVERIES = (DELIVERY, DELIVERY_DOUBT)
 RUNS = ("night", "sync")  # kinds of runs that are subjects
 USUAL = 7  # earlier hops that say what is usual
 # A jump: more rows put aside than twice the usual and ten, or a score ten points below the usual.

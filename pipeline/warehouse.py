@@ -148,11 +148,16 @@ class Warehouse:
             self._add(connection, "snapshots", values)
         return True
 
-    def snapshot(self, launch: str, as_of: str) -> bytes | None:
-        """The newest document of a launch as of that time."""
+    def snapshot(self, launch: str, as_of: str, document_hash: str = "") -> bytes | None:
+        """The newest document of a launch as of that time, or the one of that SHA-256, also when a later one was stored since."""
         with self._database.reading() as connection:
-            document = _newest_snapshot(connection, "document", launch, as_of)
+            document = _newest_snapshot(connection, "document", launch, as_of, document_hash)
         return None if document is None else document.encode("utf-8")
+
+    def snapshot_hash(self, launch: str, as_of: str) -> str | None:
+        """The SHA-256 of the newest document of a launch as of that time."""
+        with self._database.reading() as connection:
+            return _newest_snapshot(connection, "document_hash", launch, as_of)
 
     def record_run(
         self, run_id: str, kind: str, started_at: datetime, ended_at: datetime | None, outcome: str, detail: Mapping[str, Any]
@@ -287,9 +292,11 @@ class Reading:
         return query.sql(self.dialect), values
 
 
-def _newest_snapshot(connection: Connection, column: str, launch: str, as_of: str) -> str | None:
-    newest = text(f"SELECT {column} FROM snapshots WHERE launch = :launch AND as_of = :as_of ORDER BY seen_at DESC LIMIT 1")
-    found: str | None = connection.execute(newest, {"launch": launch, "as_of": as_of}).scalar()
+def _newest_snapshot(connection: Connection, column: str, launch: str, as_of: str, document_hash: str = "") -> str | None:
+    known = {"launch": launch, "as_of": as_of, **({"hash": document_hash} if document_hash else {})}
+    chosen = "launch = :launch AND as_of = :as_of" + (" AND document_hash = :hash" if document_hash else "")
+    newest = text(f"SELECT {column} FROM snapshots WHERE {chosen} ORDER BY seen_at DESC LIMIT 1")
+    found: str | None = connection.execute(newest, known).scalar()
     return found
 
 

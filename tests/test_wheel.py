@@ -55,3 +55,12 @@ def test_installed_wheel_shows_its_sql(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, "sql", "show_rate")
     assert done.returncode == 0, done.stderr
     assert "definition:" in done.stdout
+
+
+def test_installed_wheel_calculates_and_audits(installed: Path, tmp_path: Path) -> None:
+    plan = run(installed, tmp_path, "calc", "speech-analytics", "--example", "--lang", "en")
+    assert plan.returncode == 0, plan.stderr
+    assert "34,566.7%" in plan.stdout
+    audit = run(installed, tmp_path, "calc", "audit", "support-chat", "--lang", "en")
+    assert audit.returncode == 0, audit.stderr
+    assert "10% to 35%" in audit.stdout.replace("\u00a0", " ")

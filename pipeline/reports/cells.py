@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pipeline.reports.numbers import MINUS, Numbers
 
-Kind = Literal["whole", "decimal", "share", "points", "money", "money_exact", "months", "minutes", "hours"]
+Kind = Literal["whole", "decimal", "share", "points", "money", "money_exact", "months", "minutes", "hours", "precise"]
 Value = float | str | None
 
 WIDEST = 44  # characters; longer texts are wrapped
@@ -219,7 +219,7 @@ def cell_text(text: str) -> str:
 
 _DIGITS: dict[Kind, str] = {
     "whole": "#,##0", "decimal": "#,##0.0", "share": "0.0", "points": "0.0", "money": "#,##0", "money_exact": "#,##0.00",
-    "months": "0.0", "minutes": "#,##0", "hours": "#,##0.0",
+    "months": "0.0", "minutes": "#,##0", "hours": "#,##0.0", "precise": "#,##0.000",
 }  # fmt: skip
 
 

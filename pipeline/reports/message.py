@@ -10,24 +10,31 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from connectors.text import GLUE, cut
 from pipeline.costs import costs_of
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import costing, doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
-from pipeline.reports.numbers import Numbers, numbers_of
+from pipeline.reports.naming import numbers_for
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.own import own_metrics
 from pipeline.reports.words import plain
 
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
 LEAVE_OUT = (
-    "hurdle", "uncounted", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit",
+    "own", "hurdle", "uncounted", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback",
+    "profit",
     "caution",
 )  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
-_TIES = re.compile(r"(?<!\w)[@#/$](?=\w)|:(?=//)|(?<=[^\W\d_])\.(?=[^\W\d_])(?!toml\b)|(?<=\w)@(?=\w)")
-_GLUE = "\u2060"  # takes no room and breaks no line
+# E1.RU, 74.ru, 1.2.3.4/a; also as typed with full-width signs. Numbers and dates keep their dots: those have up to three parts.
+_TIES = re.compile(
+    r"(?<!\w)[@＠﹫#＃﹟/／$＄﹩](?=\w)|(?<=\w)[@＠﹫](?=\w)|[:：](?=[/／]{2})|(?<=\S)[.․．](?=[^\W\d_])(?!toml\b)"
+    r"|(?<=[A-Za-z0-9])[。｡](?=[A-Za-z])|(?<=\d)\.(?=\d{1,3}\.\d{1,3}\.\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class _Line:
 
 def message_of(document: Mapping[str, Json], language: str, limit: Limit = SCREEN, *, note: str = "") -> str:
     """The message; `note` is a last line that always stays. Raises KeyError for a language without a catalogue."""
-    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
+    numbers = numbers_for(document, language)
     text = ""
     for longest in (80, SHORT_TITLE):
         lines = [line for line in _lines(numbers, document, longest) if line.text]
@@ -77,7 +84,7 @@ def message_of(document: Mapping[str, Json], language: str, limit: Limit = SCREE
 
 def subject_of(document: Mapping[str, Json], language: str) -> str:
     """The subject of a mail: launch, week, verdict."""
-    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
+    numbers = numbers_for(document, language)
     title = _shortened(plain(document["launch"]["title"]), SHORT_TITLE)
     week = report_week(document).isocalendar().week
     verdict = sentences.verdict_word(numbers, document)
@@ -92,7 +99,7 @@ def report_week(document: Mapping[str, Json]) -> date:
 
 def untied(text: str) -> str:
     """The text with nothing in it that a messenger would make a link, a tag, a command or a call of everybody."""
-    return _TIES.sub(lambda found: found[0] + _GLUE, text)
+    return _TIES.sub(lambda found: found[0] + GLUE, text)
 
 
 def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iterator[_Line]:
@@ -109,6 +116,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("window", _window(numbers, document))
     yield _Line("leads", _metric(numbers, document, "leads"))
     yield _Line("rates", " · ".join(filter(None, (_metric(numbers, document, name) for name in RATES))))
+    yield _Line("own", " · ".join(filter(None, (_metric(numbers, document, name) for name in own_metrics(document)))))
     yield _Line("profit", _profit(numbers, document))
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))
@@ -224,4 +232,4 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> str:
 
 
 def _shortened(title: str, longest: int) -> str:
-    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"
+    return title if len(title) <= longest else cut(title, longest - 1) + "…"

@@ -16,7 +16,9 @@ from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
 from pipeline.reports.heldout import HeldOut, holdout, panel
-from pipeline.reports.numbers import Numbers, numbers_of
+from pipeline.reports.naming import numbers_for
+from pipeline.reports.numbers import Numbers
+from pipeline.reports.own import funnel_table, own_tiles
 from pipeline.reports.since import Since, since
 from pipeline.reports.tables import Line, Part, Table
 from pipeline.reports.tiles import Tile
@@ -60,6 +62,8 @@ class Page:
     guards: tuple[GuardLine, ...]
     caution: str | None
     tiles: tuple[Tile, ...]
+    own: tuple[Tile, ...]  # metrics of the business's own
+    funnel: Table | None
     weeks: tuple[Week, ...]
     week_rows: Table
     launch_label: str
@@ -94,7 +98,7 @@ class Page:
 
 def page_of(document: Mapping[str, Json], language: str) -> Page:
     """The page of a document. Raises KeyError for a language without a catalogue."""
-    numbers = numbers_of(language, plain(document["currency"]), document["timezone"])
+    numbers = numbers_for(document, language)
     say = numbers.words.say
     weeks = tuple(_weeks(numbers, document))
     return Page(
@@ -106,6 +110,8 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         guards=doubts.guards(numbers, document),
         caution=say("caution") if document["trust"]["score"] < TRUST_THRESHOLD else None,
         tiles=tiles.tiles(numbers, document),
+        own=own_tiles(numbers, document),
+        funnel=funnel_table(numbers, document),
         weeks=weeks,
         week_rows=_week_rows(numbers, document),
         launch_label=say("chart.launch", day=numbers.short_day(document["launch"]["started_on"])),

@@ -6,6 +6,8 @@ from typing import Any
 
 from pipeline.reports import cost_sheets, costing, sentences, tables
 from pipeline.reports.cells import Book, Kind, Sheet, Value
+from pipeline.reports.own import own_metrics
+from pipeline.reports.own_sheet import funnel_rows
 from pipeline.reports.page import Page
 from pipeline.reports.words import plain
 
@@ -40,12 +42,13 @@ def summary(book: Book, document: Document, page: Page) -> None:
     names = ("metric", "now", "before", "without_launch", "change")
     heads = [say(f"column.{name}") for name in names]
     sheet.heads([*heads, *(say(f"sheet.{name}") for name in ("relative", "low", "high", "note"))], texts=(8,))
-    for name in TILE_METRICS:
+    for name in (*TILE_METRICS, *own_metrics(document)):
         _metric_row(sheet, document, page, name)
     for name in MONEY_RESULTS:
         _money_row(sheet, document, name)
     sheet.row += 1
     sheet.line(say("sheet.summary.note"), "note", columns=columns)
+    funnel_rows(sheet, document)
     sheet.row += 1
     sheet.line(page.trust, "section")
     for found in page.findings:
@@ -59,7 +62,7 @@ def _metric_row(sheet: Sheet, document: Document, page: Page, name: str) -> None
     """A metric now, before, as expected, and its effect; counts and sums are those of a mean week."""
     metric = document["metrics"][name]
     effect, kind = metric["effect"], _KINDS.get(metric["unit"], "decimal")
-    tile = next(tile for tile in page.tiles if tile.name == name)
+    tile = next(tile for tile in (*page.tiles, *page.own) if tile.name == name)
     change_kind: Kind = "points" if kind == "share" else kind
     per = (1 if metric["a_week"] is None else effect["n_post_weeks"]) if effect else 1
     scale = (100 if kind == "share" else 1) / per
@@ -139,7 +142,8 @@ def _weekly_chart(sheet: Sheet, document: Document, page: Page) -> Any:
     for column, title, look in lines:
         cells = {"categories": [sheet.name, first, 0, end, 0], "values": [sheet.name, first, column, end, column]}
         chart.add_series({**cells, "name": title, **look})
-    chart.set_title({"name": f"{say('section.weekly')} · {page.launch_label}", "name_font": {"size": 12}, "overlay": False})
+    title = _chart_text(f"{say('section.weekly')} · {page.launch_label}")
+    chart.set_title({"name": title, "name_font": {"size": 12}, "overlay": False})
     chart.set_x_axis({"date_axis": True, "num_format": book.day_format(), "major_unit": 3, "major_unit_type": "months"})
     chart.set_y_axis({"min": 0, "major_gridlines": {"visible": True, "line": {"color": "#e1e5ea"}}})
     chart.set_legend({"position": "bottom"})
@@ -316,6 +320,11 @@ def _pair(sheet: Sheet, title: str, value: Value) -> None:
     sheet.text(0, title, "name")
     sheet.text(1, str(value), "text")
     sheet.row += 1
+
+
+def _chart_text(text: str) -> str:
+    """A text that a chart shows as it is: `x!A1` in a name would be read as a reference to cells."""
+    return text.replace("!", "!\u2060")
 
 
 def _letter(column: int) -> str:

@@ -42,6 +42,8 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     _head(console, page)
     _tiles(console, page)
+    if page.funnel is not None:
+        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
     _claims(console, page)
     _contributions(console, page)
     _money(console, page)
@@ -74,7 +76,7 @@ def _head(console: Console, page: Page) -> None:
 def _tiles(console: Console, page: Page) -> None:
     say = page.numbers.words.say
     grid = _grid(*(say(f"column.{name}") for name in ("metric", "before", "without_launch", "now", "change", "interval")))
-    for tile in page.tiles:
+    for tile in (*page.tiles, *page.own):
         what = tile.interval or " · ".join(tile.notes)
         title = f"{tile.title} {tile.period}" if tile.period else tile.title
         grid.add_row(
@@ -170,16 +172,16 @@ def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
     console.print(Padding(grid, (0, 0, 0, indent)))
 
 
-def _breakdown(console: Console, page: Page, table: Table, *, least: int = 2) -> None:
+def _breakdown(console: Console, page: Page, table: Table, n_rows: int = N_ROWS, *, least: int = 2) -> None:
     """The biggest rows; a breakdown of one row says nothing and is left out."""
     if len(table.rows) < least:
         return
     _title(console, table.title)
     grid = _grid(*table.columns)
-    for row in table.rows[:N_ROWS]:
+    for row in table.rows[:n_rows]:
         grid.add_row(*(_text(cell) for cell in row))
     console.print(grid)
-    n_more = len(table.rows) - N_ROWS
+    n_more = len(table.rows) - n_rows
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
     if table.total:
@@ -216,3 +218,7 @@ def _grid(*columns: str) -> Grid:
     for n, column in enumerate(columns):
         grid.add_column(_text(column), overflow="fold", justify="left" if n == 0 else "right", max_width=24 if n == 0 else None)
     return grid
+
+
+# For the other pages that are printed in a terminal.
+glued = _text

@@ -5,7 +5,7 @@ already and is its own key; a catalogue may translate it.
 """
 
 import gettext
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -14,7 +14,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from connectors.text import clean_name
+from connectors.text import clean_name, cut
 from pipeline.languages import FOLDER, LANGUAGES
 
 TEXT_LIMIT = 80
@@ -25,16 +25,25 @@ NAMELESS = ("unknown", "other")
 class Words:
     """The messages of one language."""
 
-    def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
+    def __init__(self, language: str, translations: gettext.NullTranslations, names: Mapping[str, str] | None = None) -> None:
         self.language = language
         self._translations = translations
+        self._names = names or {}
+
+    def calling(self, names: Mapping[str, str]) -> "Words":
+        """The same words with a business's own names in place of some messages (and English texts); these are not formatted."""
+        return Words(self.language, self._translations, names)
 
     def has(self, key: str) -> bool:
         """Whether the catalogue has this key, with plural forms or without."""
+        if key in self._names:
+            return True
         return self._translations.gettext(key) != key or self._translations.ngettext(key, key, 1) != key
 
     def say(self, key: str, /, **figures: str) -> str:
         """A message with its figures, which are formatted already. Raises KeyError for an unknown key or a missing figure."""
+        if key in self._names:
+            return self._names[key]
         return self._known(key, self._translations.gettext(key)).format(**figures)
 
     def plural(self, key: str, n: int, /, **figures: str) -> str:
@@ -43,7 +52,7 @@ class Words:
 
     def english(self, text: str) -> str:
         """An English text of a SQL file in this language, or as it stands when nobody has translated it."""
-        return self._translations.gettext(text) if text else ""
+        return self._names.get(text) or (self._translations.gettext(text) if text else "")
 
     def listed(self, parts: Iterable[str]) -> str:
         """Names one after the other, parted as the language parts them."""
@@ -90,4 +99,4 @@ def words_of(language: str) -> Words:
 def plain(text: Any) -> str:
     """Text from a CRM or a config file for people: one line, no control or direction marks, at most 80 characters."""
     cleaned = clean_name(str(text)) or "—"
-    return cleaned if len(cleaned) <= TEXT_LIMIT else cleaned[: TEXT_LIMIT - 1].rstrip() + "…"
+    return cleaned if len(cleaned) <= TEXT_LIMIT else cut(cleaned, TEXT_LIMIT - 1) + "…"

@@ -47,6 +47,7 @@ class Archive:
         self._warehouse = Warehouse(settings.warehouse_url.reveal(), lock_timeout=LOCK_SECONDS)
         self._lock = threading.Lock()
         self._listing: Mapping[str, Sequence[Entry]] | None = None
+        self._stored: Mapping[tuple[str, str], Entry] = {}
         self._read_at = float("-inf")
         self._digests: OrderedDict[str, Any] = OrderedDict()
         self.is_stale = False  # the warehouse was away at the last look; what is shown was known before
@@ -60,8 +61,10 @@ class Archive:
         return tuple(self._all())
 
     def entry(self, launch: str, key: str) -> Entry | None:
-        """The snapshot of that key."""
-        return next((entry for entry in self.snapshots(launch) if entry.key == key), None)
+        """The snapshot of that key, also one in whose place a later one of the same `as_of` stands now: somebody was sent it."""
+        self._all()
+        with self._lock:
+            return self._stored.get((launch, key))
 
     def text(self, entry: Entry) -> str:
         """The document as it was stored."""
@@ -106,7 +109,8 @@ class Archive:
         with self._lock:
             if self._listing is None or time.monotonic() - self._read_at > FRESH_SECONDS:
                 try:
-                    self._listing, self.is_stale = self._read(), False
+                    self._listing, self._stored = self._read()
+                    self.is_stale = False
                 except WarehouseError:
                     if self._listing is None:
                         raise
@@ -114,19 +118,22 @@ class Archive:
                 self._read_at = time.monotonic()
             return self._listing
 
-    def _read(self) -> Mapping[str, Sequence[Entry]]:
+    def _read(self) -> tuple[Mapping[str, Sequence[Entry]], Mapping[tuple[str, str], Entry]]:
+        """Of each launch those that are listed, and every one by launch and key."""
         try:
             with self._warehouse.reading() as reading:
                 rows = reading.rows(_LISTING)
         except NoWarehouse:  # before the first run
-            return {}
+            return {}, {}
         except SQLAlchemyError as error:
             raise _unreadable(error) from error
         found: dict[str, dict[str, Entry]] = {}
+        stored: dict[tuple[str, str], Entry] = {}
         for row in rows:
             entry = Entry(row.launch, row.as_of, row.document_hash[:KEY_LENGTH], row.document_hash, row.seen_at)
             found.setdefault(row.launch, {})[row.as_of] = entry
-        return {launch: sorted(entries.values(), key=_order) for launch, entries in found.items()}
+            stored[row.launch, entry.key] = entry
+        return {launch: sorted(entries.values(), key=_order) for launch, entries in found.items()}, stored
 
 
 def by_week(entries: Sequence[Entry]) -> list[Entry]:

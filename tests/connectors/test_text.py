@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.text import _HIDDEN, FOLD_LIMIT, clean_name, fold
+from connectors.text import _HIDDEN, FOLD_LIMIT, clean_name, cut, fold
 
 # Controls that str.split takes for white space: they separate words and must not glue them together.
 SEPARATORS = set("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\x85")
@@ -77,3 +77,32 @@ def test_clean_name_keeps_case_and_letters():
     assert clean_name("  Алёна \u202e Ёлкина\n") == "Алёна Ёлкина"
     assert clean_name(None) == ""
     assert len(clean_name("я" * 999)) == 200
+
+
+FAMILY = "👩\u200d👩\u200d👧"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (f"Салон {FAMILY} у дома", f"Салон {FAMILY} у дома"),
+        ("❤\ufe0f\u200d🔥 Акция", "❤\ufe0f\u200d🔥 Акция"),  # with its variation selector
+        ("👩🏽\u200d💻", "👩🏽\u200d💻"),
+        ("ad\u200dmin", "admin"),
+        ("👩\u200dadmin\u200d👩", "👩admin👩"),
+        ("\u200d👩\u200d", "👩"),
+        ("👩\u200d\u200d👩", "👩👩"),
+        ("👩\u200b\u200d👩", "👩👩"),
+    ],
+)
+def test_a_joiner_stays_between_pictures_only(name, expected):
+    assert clean_name(name) == expected
+    assert clean_name(expected) == expected
+    assert fold(name) == fold(expected)
+    assert "\u200d" not in fold(name)
+
+
+def test_no_joiner_is_left_at_a_cut():
+    for n in range(20):
+        assert not clean_name("x" * n + FAMILY * 80).endswith("\u200d")
+        assert cut(FAMILY, n) == FAMILY[:n].rstrip("\u200d")

@@ -122,9 +122,12 @@ def test_a_group_robot_takes_twenty_a_minute(made: Any, office: PostOffice) -> N
 
 def test_no_secret_in_any_output(made: Any, office: PostOffice, capsys: pytest.CaptureFixture[str]) -> None:
     for n, (way, secret) in enumerate((("telegram", TOKEN), ("wecom", ROBOT), ("webhook", "hush-hush-7"))):
-        office.trouble = lambda path, n: (500, {}, {"description": path, "errmsg": path})
         shop = made(way)
-        sent(shop)
+        for words in ("/%s/", "Unauthorized %s"):  # in words that are shown, too
+            office.trouble = lambda path, n, told=words % secret: (500, {}, {"description": told, "errmsg": told})
+            settings = shop.settings()
+            (outcome,) = deliver.deliver_now(settings, "assistant", AS_OF, settings.deliveries, is_named=True)
+            assert outcome.state == "waiting"
         shop.payback("status")
         shop.payback("status", "--json")
         printed = capsys.readouterr()
@@ -171,6 +174,7 @@ def test_a_wrong_table_is_refused_by_name(tmp_path: Path, table: str, words: str
         ("mailto://me:pass@mail.example.org?to=a@example.org", "unencrypted"),
         ("mailtos://me:pass@mail.example.org?to=a@example.org,b@example.org&from=a@example.org", "not one mail address"),
         ("mailtos://me:pass@mail.example.org?from=a@example.org", "not one mail address"),
+        ("mailtos://me:pass@mail.example.org?from=a@example.org&to=a@example.org&to=b@example.org", "stands twice"),
         ("jsons://[::1/hook", "not readable"),
     ],
 )
@@ -223,6 +227,9 @@ def test_a_run_delivers_after_measuring_and_says_so(
     assert shop.payback("run", "--out", out) == Exit.OK
     assert "delivered" not in capsys.readouterr().out
     assert len(office.received) == 1
+    stored = Warehouse(shop.settings().warehouse_url.reveal()).snapshot_hash("assistant", date.today().isoformat())
+    config = shop.home / "config" / "launches.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("margin = 0.5", "margin = 0.3"), encoding="utf-8")
     assert shop.payback("deliver", "assistant", "--dry-run") == Exit.OK
     printed = capsys.readouterr().out
     assert "nothing was sent" in printed
@@ -231,6 +238,8 @@ def test_a_run_delivers_after_measuring_and_says_so(
     assert "did you mean 'owner'?" in capsys.readouterr().err
     assert len(office.received) == 1
     assert shop.payback("deliver", "assistant", "--test") == Exit.OK
+    assert Warehouse(shop.settings().warehouse_url.reveal()).snapshot_hash("assistant", date.today().isoformat()) == stored
+    assert stored is not None
     assert office.received[-1].fields["kind"] == "test"
     assert "проверочное" in office.received[-1].fields["text"]
     assert MASK not in office.received[-1].fields["text"]

@@ -18,8 +18,10 @@ from aiosmtpd.smtp import AuthResult
 from lxml import html as parser
 
 from pipeline import deliver
+from pipeline.couriers import NotTaken, Parcel
 from pipeline.deliveries import Deliveries
 from pipeline.document import document_bytes
+from pipeline.letters import mail, written
 from pipeline.reports.charts import png_of, waterfall
 from pipeline.reports.mail import mail_of
 from pipeline.reports.tables import Part
@@ -205,3 +207,51 @@ def test_encrypted_or_not_at_all(
     (outcome,) = deliver.send_test(shop.settings(), snapshot(shop), shop.settings().deliveries)
     assert "offers no encryption" in outcome.error
     assert len(keeper.mails) == 1
+
+
+CODED = "=?utf-8?Q?Hi=0D=0ABcc:_x@y.example=0D=0A=0D=0A<h1>?= bot"
+
+
+@pytest.mark.parametrize("name", [CODED, "=?utf-8?B?SGkNCkJjYzogeEB5?=", "= ?utf-8?Q?=0AX:_?=", "=\u200b?utf-8?Q?=0D=0AX:_y?="])
+def test_no_name_writes_a_line_of_the_head(
+    made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper, name: str
+) -> None:
+    shop = made(local(serve()), "files = []", name=name)
+    figures = snapshot(shop)
+    figures["launch"]["title"] = name
+    Warehouse(shop.settings().warehouse_url.reveal()).save_snapshot("assistant", AS_OF, document_bytes(figures))
+    assert sent(shop) == ["delivered"]
+    (mail,) = keeper.mails
+    assert set(mail.keys()) <= {
+        "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type", "X-Peer", "X-MailFrom",
+        "X-RcptTo",
+    }  # fmt: skip
+    shown = f"{mail['Subject']} {mail['From'].addresses[0].display_name}".replace("\u2060", "")
+    assert shown.count("utf-8?") == 2  # to be read as it is written
+    assert not {"\r", "\n"} & set(shown)
+    assert keeper.envelopes == [("payback@example.com", ["owner@example.com"])]
+
+
+def test_a_head_with_another_line_is_never_sent(made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper) -> None:
+    message = EmailMessage()
+    message["Subject"] = CODED  # as the standard library takes it, or refuses it, by its version
+    with pytest.raises(ValueError, match=r"head|HeaderParseError|linefeed|newline|carriage"):
+        written(message)
+
+
+def test_a_mail_that_cannot_be_written_is_no_doubt(made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper) -> None:
+    shop = made(local(serve()), "files = []")
+    one = shop.settings().deliveries[0]
+    parcel = Parcel(identity="0" * 16, subject="x", text="half a character: \ud800")
+    with pytest.raises(NotTaken, match="UnicodeEncodeError"):
+        mail(one, "Rose").send(parcel)
+    assert keeper.mails == []
+
+
+def test_a_plus_in_a_mail_address_is_a_plus(made: Callable[..., Shop], serve: Callable[..., int], keeper: Keeper) -> None:
+    port = serve()
+    shop = made(local(port).replace("owner@", "owner+reports@"), "files = []")
+    assert sent(shop) == ["delivered"]
+    shop.environ["OWNER"] = local(port).replace("owner@", "owner%2Breports@")
+    assert sent(shop) == []  # the same mailbox
+    assert keeper.envelopes == [("payback@example.com", ["owner+reports@example.com"])]

@@ -66,6 +66,27 @@ def test_hostile_titles_stay_text(paying, language):
     assert message_of(document, language).count("\n") == message_of(paying, language).count("\n")
 
 
+@pytest.mark.parametrize(
+    "tied",
+    [
+        "E1.RU", "74.ru", "24.kz", "x1.2b.ru", "1.2.3.4/a", "сайт.рф", "💩.la", "é.ru", "e\u0301.ru", "evil。com", "evil．com",
+        "t․me", "http：//x", "＠all", "user＠x", "＃tag", "／stop", "a_b.ru", "1@all",
+    ],
+)  # fmt: skip
+def test_no_name_is_a_link_a_tag_or_a_call(tied):
+    text = untied(tied)
+    assert text != tied
+    assert text.replace(WJ, "") == tied
+    assert max(map(len, re.split(rf"[{WJ}]", text))) < len(tied)
+    assert not re.search(r"\S[.．․。][A-Za-zрф]{2}|[@＠＃／]\w|\d\.\d\.\d+\.\d|：//", text)
+
+
+def test_dates_numbers_and_file_names_stay_whole():
+    dates = ("01.10.2026", "(27.07–02.08.2026)", "до 09.11. Потом")
+    for text in (*dates, "1.25", "12.5 %", "payback.toml", "10.5。下一句", "句子。下一句"):
+        assert untied(text) == text
+
+
 def test_what_ties_is_untied_and_figures_are_not():
     assert untied("@all #x /stop a@b.example http://x.example") == (
         f"@{WJ}all #{WJ}x /{WJ}stop a@{WJ}b.{WJ}example http:{WJ}//{WJ}x.{WJ}example"

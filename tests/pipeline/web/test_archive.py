@@ -1,5 +1,6 @@
 """The stored snapshots as the pages read them, on each engine, also when the warehouse is away."""
 
+import hashlib
 import json
 import socket
 from pathlib import Path
@@ -35,6 +36,9 @@ def test_the_last_stored_of_each_time_in_order_of_the_times(warehouse: Warehouse
     assert [entry.as_of for entry in by_week(entries)] == ["2026-07-27", "2026-08-05"]
     assert found.entry("one", entries[0].key) == entries[0]
     assert found.entry("' or 1=1 --", entries[0].key) is None
+    replaced = found.entry("one", hashlib.sha256(b'{"text": "first"}').hexdigest()[:16])  # somebody was sent its address
+    assert replaced is not None
+    assert found.document(replaced) == {"text": "first"}
 
 
 def test_when_the_warehouse_goes_away_what_was_known_is_shown_and_said_to_be_old(

@@ -1,0 +1,216 @@
+"""A plan in a terminal: inputs, lines, results with their ranges, chances, what matters most, what to mind."""
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as Grid
+
+from pipeline.calculator import FLAT, N_DRAWS, Outcome
+from pipeline.reports import figures
+from pipeline.reports.numbers import NBSP, Numbers
+from pipeline.reports.terminal import GAP, GLUE, WIDTH, glued
+from pipeline.scenarios import RESULTS, text_in
+
+BAR = 24  # columns of the longest bar
+N_SWINGS = 8
+OUTSTANDING = 10.0
+HIDDEN = ("full_benefit",)  # the figure behind others, shown where it is explained
+
+
+def render_calculation(outcome: Outcome, numbers: Numbers, *, is_explained: bool = False) -> str:
+    """The plan as text with ANSI styles (none where NO_COLOR is set)."""
+    console, buffer = open_console()
+    language = numbers.words.language
+    console.print(glued(text_in(outcome.scenario.title, language), style="bold"))
+    console.print(glued(text_in(outcome.scenario.about, language), style="dim"))
+    _inputs(console, outcome, numbers)
+    _lines(console, outcome, numbers)
+    _results(console, outcome, numbers)
+    _chances(console, outcome, numbers)
+    _tornado(console, outcome, numbers)
+    if is_explained:
+        _definitions(console, outcome, numbers)
+        _published(console, outcome, numbers)
+    heading(console, numbers.words.say("calc.notes"))
+    for note in notes(outcome, numbers):
+        console.print(Padding(glued(note), (0, 0, 0, 2)))
+    return finished(buffer)
+
+
+def open_console() -> tuple[Console, StringIO]:
+    """A page of the width of all terminal pages, and where its text goes."""
+    buffer = StringIO()
+    looks: dict[str, Any] = {"force_terminal": True, "color_system": "standard", "legacy_windows": False}
+    return Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks), buffer
+
+
+def finished(buffer: StringIO) -> str:
+    """The text of the page."""
+    text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def heading(console: Console, text: str) -> None:
+    """The title of a section."""
+    console.print()
+    console.print(glued(text, style="bold underline"))
+
+
+def table(console: Console, rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> None:
+    """Rows of texts, the first column to the left."""
+    grid = Grid(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_header=bool(heads))
+    for n in range(max(map(len, rows), default=0)):
+        grid.add_column(glued(heads[n]) if heads else "", justify="left" if n == 0 else "right", overflow="fold",
+                        max_width=44 if n == 0 else 30)  # fmt: skip
+    for row in rows:
+        grid.add_row(*(glued(cell) for cell in row))
+    console.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def result_label(outcome: Outcome, numbers: Numbers, name: str) -> str:
+    """The name of a result; benefit is called revenue where no margin was given."""
+    if name == "benefit" and outcome.is_revenue_based:
+        name = "benefit_on_revenue"
+    return numbers.words.say(f"calc.result.{name}")
+
+
+def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
+    """What somebody who only reads the figures would miss."""
+    say, found = numbers.words.say, []
+    if outcome.is_revenue_based:
+        margin = outcome.points["break_even_margin"].point
+        found.append(
+            say("calc.note.revenue_only") if margin is None else say("calc.note.revenue", margin=numbers.percent(margin))
+        )
+    lacking = [name for name, asked in outcome.scenario.inputs.items() if name not in outcome.quantities and name != "margin"]
+    scenario = outcome.scenario
+    used = {name for expression in (*scenario.parts.values(), *(line.expression for line in scenario.lines.values()))
+            for name in expression.names}  # fmt: skip
+    if "hour_rate" in lacking and not {"rollout_hours", "hours_a_month"} & outcome.quantities.keys() and "hour_rate" not in used:
+        lacking.remove("hour_rate")  # asked for only where hours wait for it; the hours themselves are listed
+    if lacking:
+        titles = (figures.label(numbers, outcome, outcome.scenario.inputs[name].label) for name in lacking)
+        found.append(say("calc.note.not_counted", names=say("format.semicolon").join(titles)))
+    roi = outcome.points["roi"].point
+    if roi is not None and roi > OUTSTANDING:
+        found.append(say("calc.note.outstanding"))
+    if outcome.season != FLAT:
+        factors = numbers.words.say("format.semicolon").join(numbers.decimal(factor, digits=2) for factor in outcome.season)
+        found.append(say("calc.note.season", factors=factors))
+    if outcome.draws:
+        found.append(say("calc.note.draws", n=numbers.whole(N_DRAWS), seed=str(outcome.seed)))
+    found.append(say("calc.note.plan"))
+    return found
+
+
+def _inputs(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    heading(console, numbers.words.say("calc.inputs"))
+    rows = []
+    for name, asked in outcome.scenario.inputs.items():
+        known = outcome.quantities.get(name)
+        shown = numbers.words.say("calc.not_given") if known is None else figures.quantity(numbers, asked.kind, known)
+        rows.append((figures.label(numbers, outcome, asked.label), shown, name))
+    table(console, rows)
+
+
+def _lines(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    heading(console, numbers.words.say("calc.lines"))
+    rows = []
+    for name, line in outcome.scenario.lines.items():
+        shown = figures.value_of(numbers, line.kind, outcome.points[name])
+        rows.append((figures.label(numbers, outcome, line.label), shown, figures.span(numbers, outcome, name, line.kind, 0.8)))
+    table(console, rows)
+
+
+def _results(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    say = numbers.words.say
+    heading(console, say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)))
+    rows, is_certain = [], not outcome.draws
+    for name, kind in RESULTS.items():
+        if name in HIDDEN or name not in outcome.points or (name == "saving" and "saving_a_month" not in outcome.scenario.parts):
+            continue
+        row = [result_label(outcome, numbers, name), figures.value_of(numbers, kind, outcome.points[name], name=name)]
+        if not is_certain:
+            row += [figures.median(numbers, outcome, name, kind)]
+            row += [figures.span(numbers, outcome, name, kind, share) for share in (0.8, 0.95)]
+        rows.append(row)
+    heads = ("", *(say(f"calc.column.{name}") for name in ("middle", "median", "80", "95")))
+    table(console, rows, () if is_certain else heads)
+
+
+def _chances(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    if (rows := chances(outcome, numbers)):  # fmt: skip
+        heading(console, numbers.words.say("calc.chances"))
+        table(console, rows)
+
+
+def chances(outcome: Outcome, numbers: Numbers) -> list[tuple[str, str]]:
+    """Chances of net and payback; none for a plan without ranges or costs."""
+    earns, pays_back = outcome.p_net_positive, outcome.p_payback_within
+    if earns is None or pays_back is None:
+        return []
+    months, within = (
+        figures.written(numbers, "months", outcome.quantities[name].middle) for name in ("months", "payback_within")
+    )
+    say = numbers.words.say
+    return [(say("calc.chance.net", months=months), numbers.probability(earns)),
+            (say("calc.chance.payback", months=within), numbers.probability(pays_back))]  # fmt: skip
+
+
+def _tornado(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    if not outcome.tornado:
+        return
+    heading(console, numbers.words.say("calc.tornado"))
+    console.print(
+        Padding(glued(numbers.words.say(f"calc.tornado.{'ranges' if outcome.draws else 'tenth'}"), style="dim"), (0, 0, 0, 2))
+    )
+    widest = outcome.tornado[0].width
+    rows = []
+    for swing in outcome.tornado[:N_SWINGS]:
+        kind = outcome.scenario.inputs[swing.name].kind
+        bar = "█" * max(round(BAR * swing.width / widest), 1)
+        ends = numbers.interval(figures.written(numbers, kind, swing.low), figures.written(numbers, kind, swing.high))
+        net = f"{numbers.money(swing.net_at_low)} → {numbers.money(swing.net_at_high)}"
+        rows.append((f"{bar:<{BAR}}", swing.name, ends, net))
+    table(console, rows)
+
+
+def _definitions(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    heading(console, numbers.words.say("calc.definitions"))
+    for name, line in outcome.scenario.lines.items():
+        shown = figures.value_of(numbers, line.kind, outcome.points[name])
+        console.print(Padding(glued(f"{name} = {line.expression.text} = {shown}"), (0, 0, 0, 2)))
+    for part, expression in outcome.scenario.parts.items():
+        console.print(Padding(glued(f"{part} = {expression.text}"), (0, 0, 0, 2)))
+    for name in RESULTS:
+        if name in outcome.points:
+            shown = figures.value_of(numbers, RESULTS[name], outcome.points[name], name=name)
+            text = f"{result_label(outcome, numbers, name)} = {numbers.words.say(f'calc.how.{name}')} = {shown}"
+            console.print(Padding(glued(text), (0, 0, 0, 2)))
+
+
+def _published(console: Console, outcome: Outcome, numbers: Numbers) -> None:
+    """Only beside the published inputs: with others the figures are not those."""
+    scenario, say = outcome.scenario, numbers.words.say
+    example = scenario.read_inputs(scenario.example, {}, "RUB")
+    if dict(outcome.quantities) != example or outcome.season != FLAT or not scenario.published:
+        return
+    heading(console, say("calc.published"))
+    for found in scenario.published:
+        kind = scenario.lines[found.line].kind if found.line in scenario.lines else RESULTS[found.line]
+        is_line = found.line in scenario.lines
+        title = (
+            figures.label(numbers, outcome, scenario.lines[found.line].label)
+            if is_line
+            else result_label(outcome, numbers, found.line)
+        )
+        exact = figures.span(numbers, outcome, found.line, kind, 1.0) or figures.value_of(
+            numbers, kind, outcome.points[found.line]
+        )
+        key = "calc.published.line" if found.stated else "calc.published.unstated"
+        texts = {"stated": found.stated} if found.stated else {}
+        why = text_in(found.why, numbers.words.language)
+        console.print(Padding(glued(say(key, item=found.item, label=title, exact=exact, why=why, **texts)), (0, 0, 0, 2)))
