@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
-from pipeline.explain_costs import named_parts, uncounted_lines
+from pipeline.explain_costs import name_of, named_parts, uncounted_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
-from pipeline.reports import costing, doubts, evidence, sentences, tables
+from pipeline.reports import doubts, evidence, sentences, tables
 from pipeline.reports.naming import numbers_for
 from pipeline.reports.numbers import MINUS, Numbers
 from pipeline.reports.words import plain
@@ -300,17 +300,10 @@ class _Account:
         parts_ = f"{self._money(money['one_off_cost'])} + {self._money(money['monthly_cost'])} × {months}"
         yield f"- {say('money.cost')}: `{parts_} = {self._money(money['cost'])}`"
         if money["not_counted"]:
-            known = [self._name(code) for code in money["not_counted"]]
+            known = [name_of(self.document, self.numbers, code) for code in money["not_counted"]]
             yield f"- {say('not_counted')}: {', '.join(word for word in known if word)}"
         if name == self.document["claim"] and self.document.get("uncounted"):
             yield from uncounted_lines(self.document, self.numbers, months)
-
-    def _name(self, code: str) -> str | None:
-        """What a line that was not counted is called."""
-        named = costing.name_of(self.numbers, self.document, code)
-        if named is not None:
-            return named
-        return next((self.say(key) for key in (f"cost.{code}", f"money.{code}") if self.numbers.words.has(key)), None)
 
     def _returns(self, money: Mapping[str, Json], profit: Mapping[str, Json] | None) -> Iterator[str]:
         """Payback, break-even and NPV from the month's benefit and cost."""

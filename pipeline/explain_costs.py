@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.costs import HOURS
+from pipeline.reports import costing
 from pipeline.reports.costing import lines_of
 from pipeline.reports.numbers import MINUS, Numbers
 
@@ -39,3 +40,11 @@ def uncounted_lines(document: Mapping[str, Json], numbers: Numbers, months: str)
         if benefit and found["roi"]:
             gain, share = numbers.decimal(benefit["estimate"], digits=2), numbers.percent(found["roi"]["estimate"], digits=4)
             yield f"- {say('costs.uncounted.roi')}, {title}: `({gain} {MINUS} {cost}) / {cost} = {share}`"
+
+
+def name_of(document: Mapping[str, Json], numbers: Numbers, code: str) -> str | None:
+    """What a line that was not counted is called; None for one without words."""
+    named = costing.name_of(numbers, document, code)
+    if named is not None:
+        return named
+    return next((numbers.words.say(key) for key in (f"cost.{code}", f"money.{code}") if numbers.words.has(key)), None)

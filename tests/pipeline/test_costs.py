@@ -19,6 +19,7 @@ from pipeline.effects import process_effect
 from pipeline.errors import ConfigError
 from pipeline.hurdles import FILE, read_typical_costs
 from pipeline.prices import amount, ends, share
+from pipeline.readiness import Line, inspect
 from pipeline.roi import compute_money
 from pipeline.shared_costs import SharedCost, split
 from pipeline.spending import shared_from, shared_line
@@ -290,6 +291,14 @@ def test_a_file_that_is_no_spend_is_named(tmp_path, content, words):
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         read(folder).spend()
+
+
+def test_check_reads_the_lists_of_spend_before_the_night_does(tmp_path):
+    good, bad = (write_config(tmp_path / name, lines=lines) for name, lines in (("good", None), ("bad", "x;Search;5")))
+    assert Line("ok", "ad spend of 2 channels is known up to 2026-08-02") in inspect(read(good))
+    (found,) = (line for line in inspect(read(bad)) if "direct.csv" in line.text)
+    assert found.severity == "error"
+    assert "line 2: no date -> for example 01.09.2026" in found.text
 
 
 def test_a_month_is_written_as_a_month(tmp_path):
