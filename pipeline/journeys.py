@@ -114,7 +114,7 @@ def build_journeys(
     own = funnel or OwnFunnel()
     uses = _map_stages(reading, stages, seen_until, own)
     _map_channels(reading, channels, seen_until)
-    conditions, parameters = _within(scope or Scope())
+    conditions, parameters = within(scope or Scope())
     reading.create(
         "every_journey" if conditions else "journeys", load("journeys"), {"seen_until": seen_until, "currency": currency}
     )
@@ -175,8 +175,8 @@ def _texts(columns: Mapping[str, Sequence[str]]) -> pa.Table:
     return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
 
 
-def _within(scope: Scope) -> tuple[list[str], dict[str, str]]:
-    """Conditions on journeys and their parameters; none for a scope of everything."""
+def within(scope: Scope) -> tuple[list[str], dict[str, str]]:
+    """Conditions on journeys (SQL) and their parameters; none for a scope of everything."""
     conditions, parameters = [], {}
     chosen = {
         "channel": scope.channels,
