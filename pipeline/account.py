@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.controls import Candidate, Control, pooled, propose
 from pipeline.effects import Funnel
-from pipeline.journeys import UNKNOWN
+from pipeline.journeys import UNKNOWN, within
 from pipeline.launches import Launch, Scope
 from pipeline.llq import Past, learn
 from pipeline.metrics import Cells
@@ -28,6 +29,27 @@ MOST_SISTERS, MIN_SISTER_LEADS = 6, 5.0
 # A part that is nearly everything is the series itself.
 MOST_OF_ALL = 0.95
 DIMENSIONS = {"channel": "channel", "branch": "branch", "owner": "owner_id", "pipeline": "pipeline_id"}  # as reported -> column
+
+
+def weigh_launches(
+    reading: "Reading", mine: Launch, launches: Sequence[Launch], start: date, end: date, seen_until: datetime
+) -> dict[str, tuple[int, Decimal]]:
+    """Leads created in [start, end) and what was paid for them, in the scope of each launch: what shared costs are split by.
+
+    Needs the journeys of the launch `mine`. Raises WarehouseError.
+    """
+    every = "every_journey" if within(mine.scope)[0] else "journeys"
+    found = {}
+    for launch in launches:
+        conditions, parameters = within(launch.scope)
+        scope = "".join(f" and {condition}" for condition in conditions)
+        row = reading.rows(
+            "select count(*) as n_leads, coalesce(sum(case when paid_hours is not null then amount end), 0) as revenue"
+            f" from {every} where created_on >= :start and created_on < :end and created_at <= :seen_until{scope}",
+            {"start": start, "end": end, "seen_until": seen_until, **parameters},
+        )[0]
+        found[launch.name] = int(row.n_leads), Decimal(str(row.revenue))
+    return found
 
 
 def learn_pasts(cells: Mapping[str, Cells], funnel: Funnel, mondays: Sequence[date], weeks: Weeks,

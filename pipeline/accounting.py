@@ -22,7 +22,7 @@ from pipeline.metrics import Cells
 from pipeline.modules import Account, Start, Step, Zone, account_for
 from pipeline.periods import AsOf, Horizon, Periods, horizon_hours, known_until, last_gap, monday_after, monday_of, split_periods
 from pipeline.programmes import Programme
-from pipeline.roi import MONTH_DAYS, Costs, SavedHours
+from pipeline.roi import MONTH_DAYS, SavedHours
 from pipeline.settings import Settings
 from pipeline.strict import nearest
 from pipeline.weekly import FloatArray, WeeklyCheck, WeeklyRate, Weeks
@@ -222,8 +222,7 @@ def _modules(launches: Sequence[Launch], starts: Sequence[Start], zones: Sequenc
 def _cost(launch: Launch, months: float, n_leads: float, *, is_begun: bool) -> tuple[float | None, float, tuple[str, ...]]:
     """Cost over the months, worth of cash hours, and the lines not counted; cost None when no line was filled in."""
     lines = launch.costs
-    names = ("one_off", "monthly", "usage_per_lead", "staff_hours_one_off", "staff_hours_monthly", "hour_rate")
-    costs = Costs(**{name: getattr(lines, name) for name in names})
+    costs = lines.counted()
     if not is_begun:
         return 0.0, 0.0, ()
     saved = SavedHours(lines.saved_hours_monthly, lines.hour_rate, lines.is_saved_cash)

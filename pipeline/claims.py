@@ -9,20 +9,21 @@ import numpy as np
 
 from pipeline import ladder
 from pipeline.controls import Control
+from pipeline.costs import End
 from pipeline.effects import Effect, Funnel, Interval, ProcessEffect, process_effect, total_claim
-from pipeline.errors import ConfigError
 from pipeline.guards import without_dip
 from pipeline.journeys import StageUse
 from pipeline.ladder import Reason, Rung, Verdict
-from pipeline.launches import Launch, LaunchCosts
+from pipeline.launches import Launch
 from pipeline.llq import Past, llq
 from pipeline.looks import Looks, always_valid
 from pipeline.metrics import Cells, Figure
 from pipeline.modes import RATE
 from pipeline.periods import Periods
 from pipeline.recording import Guard, standardised
-from pipeline.roi import Costs, Money, SavedHours, compute_money
+from pipeline.roi import Money, SavedHours, compute_money
 from pipeline.segments import segment_contributions
+from pipeline.spending import LaunchMoney
 from pipeline.weekly import FloatArray, WeeklyRate, Weeks
 
 ClaimName = Literal["process", "total"]
@@ -42,12 +43,16 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """One claim with its money; `segments` splits the benefit by channel and branch: the estimates sum to it."""
+    """One claim with its money; `segments` splits the benefit by channel and branch: the estimates sum to it.
+
+    `uncounted`: the money with every cost that is only a range at its low and at its high end; None without such costs.
+    """
 
     effect: ProcessEffect
     money: Money
     looks: Looks
     segments: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    uncounted: tuple[Money, Money] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +107,8 @@ def climb(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ground:
-    """What claims are made from: the funnel and its weeks, the rung, what the account taught, the control, the guards."""
+    """What claims are made from: the funnel and its weeks, the rung, what the account taught, the control, the guards, the costs
+    (None: those of the launch's own table)."""
 
     launch: Launch
     funnel: Funnel
@@ -112,6 +118,7 @@ class Ground:
     control: Control | None = None
     guards: tuple[Guard, ...] = ()
     channels: Mapping[str, Funnel] = field(default_factory=dict)
+    costs: LaunchMoney | None = None
 
     def claim(
         self, name: ClaimName, funnel: Funnel, weeks: Weeks, margin: float | None, season_factor: float = 1.0
@@ -132,7 +139,7 @@ class Ground:
                 funnel, weeks, season=rule.season * season_factor, is_indicative=rule.is_indicative, margin=margin,
                 control=None if self.control is None else self.control.leads, pasts=self.pasts, rates=rates,
             )  # fmt: skip
-        return effect, _money(self.launch.costs, effect, funnel, weeks)
+        return effect, self._money(effect, funnel, weeks)
 
     def _at_equal_mix(self, funnel: Funnel, weeks: Weeks) -> dict[str, WeeklyRate]:
         """The first rate with every pre week brought to the channels' mix of the post period: a mix that moved is no effect."""
@@ -149,7 +156,24 @@ class Ground:
         """The money of an effect measured on this ground."""
         longest = self.rung.total.max_post_weeks if name == "total" and self.rung.total is not None else None
         weeks = self.weeks if name == "process" else replace(self.weeks, max_post=longest)
-        return effect, _money(self.launch.costs, effect, self.funnel, weeks)
+        return effect, self._money(effect, self.funnel, weeks)
+
+    def uncounted(self, effect: ProcessEffect, weeks: Weeks) -> tuple[Money, Money] | None:
+        """The money with the ranges of the costs at their low and their high ends; None without ranges."""
+        if not self._spending.costs.has_ranges:
+            return None
+        return self._money(effect, self.funnel, weeks, "low"), self._money(effect, self.funnel, weeks, "high")
+
+    @property
+    def _spending(self) -> LaunchMoney:
+        return LaunchMoney(self.launch.costs.counted()) if self.costs is None else self.costs
+
+    def _money(self, effect: ProcessEffect, funnel: Funnel, weeks: Weeks, end: End | None = None) -> Money:
+        post, given = weeks.split(funnel.leads.size)[1], self.launch.costs
+        costs = self._spending.over(post)
+        saved = SavedHours(given.saved_hours_monthly, given.hour_rate, given.is_saved_cash)
+        return compute_money(effect, costs if end is None else costs.at(end), window_days=7 * post.size,
+                             n_leads=float(funnel.leads[post].sum()), saved=saved)  # fmt: skip
 
 
 def make_claims(ground: Ground, parts: Mapping[str, Mapping[str, Funnel]]) -> dict[ClaimName, Claim]:
@@ -161,7 +185,8 @@ def make_claims(ground: Ground, parts: Mapping[str, Mapping[str, Funnel]]) -> di
     for name in names:
         effect, money = ground.claim(name, ground.funnel, ground.weeks, ground.launch.margin)
         weeks = ground.weeks if name == "process" else replace(ground.weeks, max_post=ground.rung.total.max_post_weeks)  # type: ignore[union-attr]  # a total claim has a rule
-        claims[name] = Claim(effect, money, always_valid(effect, money), _segments(effect, weeks, parts))
+        looks, segments = always_valid(effect, money), _segments(effect, weeks, parts)
+        claims[name] = Claim(effect, money, looks, segments, ground.uncounted(effect, weeks))
     return claims
 
 
@@ -178,17 +203,6 @@ def _segments(
         except ValueError:  # no part had leads before the launch: nothing to compare each with
             continue
     return found
-
-
-def _money(lines: LaunchCosts, effect: ProcessEffect, funnel: Funnel, weeks: Weeks) -> Money:
-    post = weeks.split(funnel.leads.size)[1]
-    names = ("one_off", "monthly", "usage_per_lead", "staff_hours_one_off", "staff_hours_monthly", "hour_rate")
-    try:
-        costs = Costs(**{name: getattr(lines, name) for name in names})
-    except ValueError as error:
-        raise ConfigError(f"launches.toml: {error}") from None
-    saved = SavedHours(lines.saved_hours_monthly, lines.hour_rate, lines.is_saved_cash)
-    return compute_money(effect, costs, window_days=7 * post.size, n_leads=float(funnel.leads[post].sum()), saved=saved)
 
 
 def expected_visits(funnel: Funnel, weeks: Weeks, periods: Periods, past: Past | None = None) -> Expected:
@@ -221,3 +235,15 @@ def reach_verdict(
         figures = {**reached.reason.figures, "plain_low": plain.low, "plain_high": plain.high}
         reached = Verdict("not_enough_data", Reason("interim", figures))
     return ladder.lowered(reached, guards, rung.headline)
+
+
+def turned_verdicts(
+    launch: Launch, rung: Rung, claims: Mapping[ClaimName, Claim], score: int, guards: Sequence[Guard] = ()
+) -> tuple[Verdict, Verdict] | None:
+    """What the verdict would be with the uncounted costs at both ends of their ranges; None where there are none."""
+    claim = None if rung.headline == "none" else claims.get(rung.headline)
+    if claim is None or claim.uncounted is None or rung.headline == "none":
+        return None
+    low, high = (reach_verdict(launch, rung, {**claims, rung.headline: replace(claim, money=money)}, score, guards)
+                 for money in claim.uncounted)  # fmt: skip
+    return low, high

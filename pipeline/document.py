@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import evidence, pools, queries
+from pipeline import costed, evidence, pools, queries
 from pipeline.cashflow import HORIZON_MONTHS
 from pipeline.checks import N_EXAMPLES, penalty
 from pipeline.claims import Claim, Expected, MetricResult
@@ -90,6 +90,8 @@ def document(measurement: Measurement) -> dict[str, Json]:
         "priors": evidence.priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},
         "provenance": _provenance(measurement),
+        **costed.uncounted(measurement),
+        **costed.ad_spend(measurement),
     }
     if not measurement.own.is_empty:
         found["business_funnel"] = evidence.business_funnel(measurement)
@@ -124,7 +126,8 @@ def plain_json(value: Any) -> Json:
 
 
 def _launch(measurement: Measurement) -> Json:
-    return measurement.launch.facts()
+    launch = measurement.launch
+    return {**launch.facts(), "costs": costed.costs(measurement), "scope": asdict(launch.scope)}
 
 
 def _span(span: Span) -> Json:
@@ -286,6 +289,7 @@ def _money(measurement: Measurement, claim: Claim | None) -> Json:
         "window_months": money.window_days / MONTH_DAYS,
         "not_counted": list(money.not_counted),
         "missing": _missing(measurement, money),
+        **costed.ad_month(money),
     }
 
 

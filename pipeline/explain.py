@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
+from pipeline.explain_costs import name_of, named_parts, uncounted_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.reports import doubts, evidence, sentences, tables
 from pipeline.reports.naming import numbers_for
@@ -292,14 +293,17 @@ class _Account:
         for hours, parts in (("staff_hours_one_off", once), ("staff_hours_monthly", monthly)):
             if costs[hours] is not None and rate is not None:
                 parts.append(f"{self._decimal(costs[hours])} × {rate}")
+        for part, parts in (("once", once), ("monthly", monthly), ("per_lead", monthly)):
+            parts += named_parts(self.document, self.numbers, part, money, f"{leads} / {months}")
         for title, parts, total in (("cost.one_off", once, "one_off_cost"), ("cost.monthly", monthly, "monthly_cost")):
             yield f"- {say(title)}: `{' + '.join(parts) or 0} = {self._money(money[total])}`"
         parts_ = f"{self._money(money['one_off_cost'])} + {self._money(money['monthly_cost'])} × {months}"
         yield f"- {say('money.cost')}: `{parts_} = {self._money(money['cost'])}`"
         if money["not_counted"]:
-            keys = ((f"cost.{line}", f"money.{line}") for line in money["not_counted"])
-            known = [next((say(key) for key in pair if self.numbers.words.has(key)), None) for pair in keys]
+            known = [name_of(self.document, self.numbers, code) for code in money["not_counted"]]
             yield f"- {say('not_counted')}: {', '.join(word for word in known if word)}"
+        if name == self.document["claim"] and self.document.get("uncounted"):
+            yield from uncounted_lines(self.document, self.numbers, months)
 
     def _returns(self, money: Mapping[str, Json], profit: Mapping[str, Json] | None) -> Iterator[str]:
         """Payback, break-even and NPV from the month's benefit and cost."""

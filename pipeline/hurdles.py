@@ -1,12 +1,17 @@
-"""What the same money earns elsewhere: dated rates from config/benchmarks.toml, shown beside a launch, in none of its figures."""
+"""Dated figures of others from config/benchmarks.toml, shown beside a launch, in none of its figures.
+
+What the same money earns elsewhere (hurdles), and what costs that nobody filled in typically come to.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from pipeline.costs import CHECKLIST, PARTS, Ends, Part
 from pipeline.errors import ConfigError
-from pipeline.strict import Place, build, read_toml
+from pipeline.prices import ends
+from pipeline.strict import Place, build, nearest, read_toml
 
 FILE = "benchmarks.toml"
 CODES = ("deposit", "bonds", "inflation")
@@ -36,19 +41,62 @@ class Hurdle:
 
 
 @dataclass(frozen=True, slots=True)
+class TypicalCost:
+    """What a line of the checklist typically costs (hours for its hours), once, a month, for each lead: `"50000..150000"`."""
+
+    line: str
+    currency: str
+    on: date
+    source: str
+    once: str | float | None = None
+    monthly: str | float | None = None
+    per_lead: str | float | None = None
+
+    def ends(self, part: Part) -> Ends | None:
+        """Both ends of a part; None where nothing was said. Raises ConfigError."""
+        given = getattr(self, part)
+        return None if given is None else ends(given, f"{FILE}, costs: {part} of {self.line}", self.currency)
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     hurdles: tuple[Hurdle, ...] = field(default=())
+    costs: tuple[TypicalCost, ...] = field(default=())
 
 
 def read_hurdles(folder: Path, environ: Mapping[str, str]) -> tuple[Hurdle, ...]:
     """The hurdles of a config folder, or those that come with the program. Raises ConfigError."""
-    path = folder / FILE
-    if not path.exists():
-        path = _shipped()
+    path = _path(folder)
     found = build(_File, read_toml(path), Place(path), environ).hurdles
     for number, hurdle in enumerate(found, 1):
         _check(hurdle, Place(path, f"hurdles[{number}]"))
     return found
+
+
+def read_typical_costs(folder: Path, environ: Mapping[str, str]) -> tuple[TypicalCost, ...]:
+    """The typical costs of a config folder; the file that comes with the program has none. Raises ConfigError."""
+    path = _path(folder)
+    found = build(_File, read_toml(path), Place(path), environ).costs
+    for number, cost in enumerate(found, 1):
+        place = Place(path, f"costs[{number}]")
+        if cost.line not in CHECKLIST:
+            where = f"{place.of('line')}: no line {cost.line!r}{nearest(cost.line, CHECKLIST)}"
+            raise ConfigError(where, hint=f"one of {', '.join(CHECKLIST)}")
+        given = [ends(value, place.of(part), cost.currency) for part in PARTS if (value := getattr(cost, part)) is not None]
+        if not given:
+            raise ConfigError(f"{place}: no amount", hint='for example once = "50000..150000"')
+        if all(low == high for low, high in given):
+            raise ConfigError(f"{place}: a typical cost is a range, not one figure", hint='for example once = "50000..150000"')
+    lines = [(cost.line, cost.currency) for cost in found]
+    for number, line in enumerate(lines, 1):
+        if line in lines[: number - 1]:
+            raise ConfigError(f"{Place(path, f'costs[{number}]')}: {line[0]!r} stands there twice", hint="keep one of the two")
+    return found
+
+
+def _path(folder: Path) -> Path:
+    path = folder / FILE
+    return path if path.exists() else _shipped()
 
 
 def _check(hurdle: Hurdle, place: Place) -> None:

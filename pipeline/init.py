@@ -188,4 +188,18 @@ started_on = {answers.started_on or date.today()}
 # staff_hours_one_off = 10
 # staff_hours_monthly = 2
 # hour_rate = 500
+
+# Costs that are usually forgotten, by name: each filled, 0, a range or "not counted". Take out the # of what you know;
+# what one_off and monthly hold already does not belong here. docs/costs.md
+# licence = {{ monthly = 5000 }}
+# set_up = {{ once = 30000 }}
+# integration = {{ once = "50000..150000" }}
+# training_hours = {{ once = 10 }}
+# manager_hours = {{ monthly = 2 }}
+# content = 0
+# telephony = "not counted"
+# messages = {{ per_lead = "2,50" }}
+# support = {{ monthly = 3000 }}
+# vat = {{ rate = "20 %", on = ["licence", "set_up"] }}
+# switching = {{ once = 10000 }}
 """

@@ -114,7 +114,7 @@ def build_journeys(
     own = funnel or OwnFunnel()
     uses = _map_stages(reading, stages, seen_until, own)
     _map_channels(reading, channels, seen_until)
-    conditions, parameters = _within(scope or Scope())
+    conditions, parameters = within(scope or Scope())
     reading.create(
         "every_journey" if conditions else "journeys", load("journeys"), {"seen_until": seen_until, "currency": currency}
     )
@@ -134,7 +134,7 @@ def build_zones(reading: "Reading", scopes: Sequence[Scope]) -> dict[int, int]:
     """Makes `every_journey` out of `journeys`, with a `zone`: bit n is set where scope n holds the lead. Leads by zone."""
     bits, parameters = ["0"], {}
     for n, scope in enumerate(scopes):
-        conditions, values = _within(scope, f"scope_{n}_")
+        conditions, values = within(scope, f"scope_{n}_")
         bits.append(f"case when {' and '.join(conditions) or '1 = 1'} then {1 << n} else 0 end")
         parameters.update(values)
     reading.create("every_journey", f"select journeys.*, {' + '.join(bits)} as zone from journeys", parameters)
@@ -195,8 +195,8 @@ def _texts(columns: Mapping[str, Sequence[str]]) -> pa.Table:
     return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
 
 
-def _within(scope: Scope, prefix: str = "") -> tuple[list[str], dict[str, str]]:
-    """Conditions on journeys and their parameters; none for a scope of everything."""
+def within(scope: Scope, prefix: str = "") -> tuple[list[str], dict[str, str]]:
+    """Conditions on journeys (SQL) and their parameters; none for a scope of everything."""
     conditions, parameters = [], {}
     chosen = {
         "channel": scope.channels,

@@ -1,11 +1,13 @@
 """What is measured, and what it costs: config/launches.toml."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from pipeline.checklist import read_checklist
+from pipeline.costs import CHECKLIST, SUMS, CostLine, Costs
 from pipeline.errors import ConfigError
 from pipeline.stages import MILESTONES
 from pipeline.strict import Place, build, check_name, nearest, read_toml
@@ -37,6 +39,20 @@ class LaunchCosts:
     hour_rate: float | None = None
     saved_hours_monthly: float | None = None
     is_saved_cash: bool = False  # saved hours count as money only when somebody is really not paid for them
+    ad_spend: tuple[str, ...] = ()  # channels whose ad spend (costs.toml) is a cost of this launch
+    lines: tuple[CostLine, ...] = ()  # the checklist, in its order and complete, or nothing of it: checklist.py
+
+    def counted(self) -> Costs:
+        """The costs to reckon with. Raises ConfigError for a negative one."""
+        try:
+            return Costs(**{name: getattr(self, name) for name in SUMS}, lines=self.lines)
+        except ValueError as error:
+            raise ConfigError(f"launches.toml: {error}") from None
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-able; what came later than the sums only where somebody uses it, so that old documents keep their bytes."""
+        found = asdict(self)
+        return {name: value for name, value in found.items() if value or name not in ("ad_spend", "lines")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class Launch:
         return {name: value for name, value in found.items() if value is not None or name not in ("support", "efficiency")}
 
 
-def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
+def read_launches(path: Path, sources: set[str], currency: str = "RUB") -> tuple[Launch, ...]:
     """The launches of launches.toml, in its order. Raises ConfigError naming file, key and the nearest valid key."""
     if not path.is_file():
         return ()
@@ -127,7 +143,9 @@ def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
             continue
         place = Place(path, name)
         check_name(name, place)
+        table, lines = _without_lines(table, place, currency)
         launch = build(Launch, {"title": name, **table, "name": name} if isinstance(table, dict) else table, place, {})
+        launch = replace(launch, costs=replace(launch.costs, lines=lines))
         if launch.margin is not None and not 0 < launch.margin <= 1:
             raise ConfigError(f"{place.of('margin')}: the margin is a share of revenue above 0 and at most 1, for example 0.6")
         _check_launch(launch, place)
@@ -141,6 +159,21 @@ def read_launches(path: Path, sources: set[str]) -> tuple[Launch, ...]:
 def is_programmes(table: object) -> TypeGuard[dict[str, dict[str, object]]]:
     """Whether `[programme]` is a table of programmes and not a launch of that name."""
     return isinstance(table, dict) and bool(table) and all(isinstance(one, dict) for one in table.values())
+
+
+def _without_lines(table: Any, place: Place, currency: str) -> tuple[Any, tuple[CostLine, ...]]:
+    """The table of a launch without the lines of the checklist, and those lines."""
+    costs = table.get("costs") if isinstance(table, Mapping) else None
+    if not isinstance(costs, Mapping):
+        return table, ()
+    own = [item.name for item in fields(LaunchCosts) if item.name != "lines"]
+    for key in costs:
+        if key not in own and key not in CHECKLIST:
+            known = [*own, *CHECKLIST]
+            where = place.of("costs").of(key)
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, known)}", hint=f"valid keys: {', '.join(known)}")
+    lines = read_checklist(costs, place.of("costs"), currency)
+    return {**table, "costs": {key: value for key, value in costs.items() if key in own}}, lines
 
 
 def _check_launch(launch: Launch, place: Place) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from connectors.contract import Finding
 from pipeline import ladder, metrics
 from pipeline.account import SPLITS, part_funnels
+from pipeline.ad_spend import Spend
 from pipeline.arms import observe_arms
 from pipeline.checks import Window, WrongRow, run_checks, trust_score, wrong_rows
 from pipeline.claims import (
@@ -27,8 +28,10 @@ from pipeline.claims import (
     funnel_of,
     make_claims,
     reach_verdict,
+    turned_verdicts,
 )
 from pipeline.controls import Candidate, Control
+from pipeline.costing import launch_money
 from pipeline.customers import read_history
 from pipeline.daily import Days, observe_days
 from pipeline.effects import Funnel, check_effect, rate_effect, total_effect
@@ -66,6 +69,7 @@ from pipeline.queries import load
 from pipeline.recording import Guard
 from pipeline.sensitivity import Variation
 from pipeline.settings import Settings
+from pipeline.spending import LaunchMoney
 from pipeline.support import Support, observe_support
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
@@ -108,6 +112,10 @@ class Measurement:
     claims: Mapping[ClaimName, Claim]
     expected: Expected | None
     verdict: Verdict
+    turned: tuple[Verdict, Verdict] | None
+    """The verdicts with the ranges of uncounted costs at their low and at their high ends; None without such costs."""
+    costs: LaunchMoney
+    spend: Spend | None
     guards: tuple[Guard, ...]
     control: Control | None
     candidates: tuple[Candidate, ...]
@@ -177,6 +185,8 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     findings = (*run_checks(reading, window), *told)
     score = trust_score(findings)
 
+    spend = settings.spend()
+    costs = launch_money(reading, launch, settings, spend, periods, known_on, as_of.seen_until)
     funnel = funnel_of(measured, stages)
     rung = climb(measured, periods, known_on)
     if rung.is_refused or rung.total is None:
@@ -191,19 +201,21 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
         own = {name: _with_effect(result, weeks, season) for name, result in own.items()}
         cells = {name: result.cells for name, result in measured.items()}
         parts = {split: part_funnels(cells, funnel, split, periods.weeks) for split in SPLITS}
-        ground = Ground(launch, funnel, weeks, rung, found.pasts, found.control, found.guards, parts["channel"])
+        ground = Ground(launch, funnel, weeks, rung, found.pasts, found.control, found.guards, parts["channel"], costs)
         claims = make_claims(ground, parts)
     if claims and not is_brief:
         again = _other_horizon(reading, settings, launch, as_of, periods, horizon, stages)
         more = outlook(ground, claims, parts, again, bool(found.candidates))
     verdict = reach_verdict(launch, rung, claims, score, found.guards)
     support, efficiency = (None, None) if is_brief else _beside(reading, launch, periods, known_on, as_of)
+    turned = turned_verdicts(launch, rung, claims, score, found.guards)
     return Measurement(
         launch=launch, as_of=as_of, known_on=known_on, currency=business.currency,
         timezone=business.timezone, periods=periods, horizon=horizon,
         metrics=dict(sorted({**measured, **own}.items())), days=days, rung=rung, claims=claims,
         expected=None if rung.is_refused else expected_visits(funnel, weeks, periods, found.pasts.get("visit_rate")),
-        verdict=verdict, guards=found.guards, control=found.control, candidates=found.candidates,
+        verdict=verdict, turned=turned, costs=costs, spend=spend,
+        guards=found.guards, control=found.control, candidates=found.candidates,
         pasts=found.pasts, placebo=found.placebo,
         power=more.power, sensitivity=more.sensitivity,
         panel=None if is_brief else measure_panel(reading, launch.scope, launch.started_on, periods, known_on),

@@ -11,7 +11,7 @@ from connectors.contract import Connector, Walk
 from connectors.errors import SourceError
 from connectors.memory import MemorySink
 from connectors.records import Stage
-from pipeline.errors import NothingToMeasure, NoWarehouse, PipelineError
+from pipeline.errors import ConfigError, NothingToMeasure, NoWarehouse, PipelineError
 from pipeline.measurement import measure
 from pipeline.run import as_of_from, open_warehouse
 from pipeline.settings import Settings, SourceSettings, open_source
@@ -39,7 +39,19 @@ def inspect(settings: Settings) -> list[Line]:
     if not settings.launches:
         lines.append(Line("warning", "no launch is configured: add one to launches.toml"))
     lines += _funnel(settings)
-    return [*lines, *_alerts(settings), *_deliveries(settings), *_rights(settings), *_data(settings)]
+    return [*lines, *_spend(settings), *_alerts(settings), *_deliveries(settings), *_rights(settings), *_data(settings)]
+
+
+def _spend(settings: Settings) -> list[Line]:
+    """Whether the lists of ad spend can be read, and up to which day they tell."""
+    try:
+        spend = settings.spend()
+    except ConfigError as error:
+        return [Line("error", f"{error} -> {error.hint}")]
+    if spend is None:
+        return []
+    last = max((last for spans in spend.known.values() for _, last in spans), default=None)
+    return [Line("ok", f"ad spend of {len(spend.channels)} channels is known up to {last}")]
 
 
 def _alerts(settings: Settings) -> list[Line]:

@@ -7,7 +7,7 @@ figures; a month is 30.4375 days.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from math import erfc, isfinite, sqrt
 from statistics import NormalDist
 from typing import Literal, NamedTuple
@@ -26,6 +26,7 @@ from pipeline.cashflow import (
     ramp,
 )
 from pipeline.cashflow import payback_months as payback_months  # part of this module's calculators
+from pipeline.costs import Costs as Costs  # part of this module's calculators
 from pipeline.effects import LEVELS, Interval, ProcessEffect, interval_of
 from pipeline.ladder import probability
 from pipeline.weekly import FloatArray
@@ -101,49 +102,6 @@ def count_difference(before: float, after: float) -> Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """What a launch costs, in the business's currency; None is "not counted"."""
-
-    one_off: float | None = None
-    monthly: float | None = None
-    usage_per_lead: float | None = None
-    staff_hours_one_off: float | None = None
-    staff_hours_monthly: float | None = None
-    hour_rate: float | None = None
-
-    def __post_init__(self) -> None:
-        for line in fields(self):
-            value = getattr(self, line.name)
-            if value is not None and not (isfinite(value) and value >= 0):
-                raise ValueError(f"cost {line.name} is {value:g}: give a number of at least 0, or leave it out")
-
-    @property
-    def not_counted(self) -> tuple[str, ...]:
-        """Lines that were not filled in; the hour rate only where hours wait for it."""
-        hours = (self.staff_hours_one_off, self.staff_hours_monthly)
-        missing = [line.name for line in fields(self) if line.name != "hour_rate" and getattr(self, line.name) is None]
-        return (*missing, *(["hour_rate"] if self.hour_rate is None and any(hours) else []))
-
-    @property
-    def is_known(self) -> bool:
-        """Whether at least one line of money was filled in."""
-        money = (self.one_off, self.monthly, self.usage_per_lead)
-        hours = (self.staff_hours_one_off, self.staff_hours_monthly)
-        return any(line is not None for line in money) or (
-            self.hour_rate is not None and any(line is not None for line in hours))
-
-    @property
-    def once(self) -> float:
-        """Paid once: the one-off cost and the hours of the roll-out."""
-        return (self.one_off or 0.0) + (self.staff_hours_one_off or 0.0) * (self.hour_rate or 0.0)
-
-    def a_month(self, leads_a_month: float) -> float:
-        """Paid every month, usage included."""
-        return ((self.monthly or 0.0) + (self.usage_per_lead or 0.0) * leads_a_month
-                + (self.staff_hours_monthly or 0.0) * (self.hour_rate or 0.0))
-
-
-@dataclass(frozen=True, slots=True)
 class SavedHours:
     """Hours a month that staff no longer spend; money only when `is_cash`: nobody is paid for them any more."""
 
@@ -208,6 +166,7 @@ class Money:
     irr: Interval | None
     p_irr_undefined: float | None
     discount_rate: float
+    costs: Costs = field(default_factory=Costs)
 
 
 def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_leads: float,
@@ -248,6 +207,7 @@ def compute_money(effect: ProcessEffect, costs: Costs, *, window_days: float, n_
         contributions=_contributions(parts, benefit),
         not_counted=(*costs.not_counted, *_benefits_not_counted(effect, saved)),
         npv=year and year.npv, irr=year and year.irr, p_irr_undefined=year and year.p_irr_undefined, discount_rate=discount_rate,
+        costs=costs,
     )
 
 

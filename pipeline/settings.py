@@ -3,7 +3,8 @@
 config/payback.toml   business, warehouse, sources, channels
 config/stages.toml    which CRM stage is which milestone
 config/launches.toml  what is measured, and what it costs
-config/benchmarks.toml  what the same money earns elsewhere (hurdles.py)
+config/costs.toml     costs that launches share, and ad spend
+config/benchmarks.toml  what the same money earns elsewhere, what costs nobody filled in typically come to (hurdles.py)
 config/funnel.toml, config/metrics/*.sql  steps and metrics of one's own (funnel.py)
 """
 
@@ -23,18 +24,22 @@ from connectors import registry
 from connectors.contract import Connector, Reader, Surroundings
 from connectors.errors import OptionError
 from connectors.secrets import Secret
+from pipeline.ad_spend import AdSpend, Spend, check_ad_spend, read_spend
 from pipeline.errors import ConfigError
 from pipeline.funnel import OwnFunnel, read_funnel
-from pipeline.hurdles import Hurdle, read_hurdles
+from pipeline.hurdles import Hurdle, TypicalCost, read_hurdles, read_typical_costs
 from pipeline.languages import check_language
 from pipeline.launches import Launch, read_launches
 from pipeline.programmes import Programme, read_programmes
 from pipeline.recipients import Alerts, check_alerts
+from pipeline.shared_costs import SharedCost, read_shared
 from pipeline.stages import StageRule, read_stages
 from pipeline.strict import Place, build, check_name, nearest, read_toml, stamps
 from pipeline.subscribers import Subscriber, check_subscribers
 from pipeline.unattended import Schedule, Serve
 from pipeline.users import Dashboard, check_dashboard
+
+COSTS_FILE = "costs.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,9 @@ class Settings:
     deliveries: tuple[Subscriber, ...] = ()
     dashboard: Dashboard = field(default_factory=Dashboard)
     hurdles: tuple[Hurdle, ...] = ()
+    typical_costs: tuple[TypicalCost, ...] = ()
+    shared_costs: tuple[SharedCost, ...] = ()
+    ad_spend: AdSpend | None = None
     funnel: OwnFunnel = field(default_factory=OwnFunnel)
     programmes: tuple[Programme, ...] = ()
     stamps: tuple[object, ...] = field(default=(), compare=False)  # of its files, before they were read
@@ -127,16 +135,31 @@ class Settings:
         """The programme of that name, if there is one."""
         return next((one for one in self.programmes if one.name == name), None)
 
+    def spend(self) -> Spend | None:
+        """The ad spend as its files say now; None where none is configured. Raises ConfigError naming file and line."""
+        if self.ad_spend is None:
+            return None
+        return read_spend(self.ad_spend, self.home, Place(self.folder / COSTS_FILE, "ad_spend"), self.business.currency)
+
     def fingerprint(self, launch: Launch) -> str:
         """SHA-256 (first 16 hex digits) of everything in the configuration that can change the launch's figures."""
         facts = [
             {"timezone": self.business.timezone, "currency": self.business.currency, "closures": self.business.closures},
             [asdict(rule) for rule in self.channels],
             sorted(json.dumps(asdict(rule), sort_keys=True) for rule in self.stages),
-            launch.facts(),
+            {**launch.facts(), "costs": launch.costs.facts()},
+            *self._beside(launch),
             *([] if self.funnel.is_empty else [self.funnel.facts()]),
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:16]
+
+    def _beside(self, launch: Launch) -> list[object]:
+        """What of the other files moves the launch's figures; nothing where they say nothing of it."""
+        shared = [asdict(cost) for cost in self.shared_costs if launch.name in cost.launches]
+        typical = [asdict(cost) for cost in self.typical_costs] if launch.costs.lines else []
+        spend = self.spend()
+        days = sorted((channel, day, cost) for (channel, day), cost in spend.amounts.items()) if spend else []
+        return [found for found in (shared, typical, days) if found]
 
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that must not appear in any text."""
@@ -176,7 +199,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     kinds = {name: str(table.get("kind")) for name, table in outline.sources.items()}
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
     funnel = read_funnel(folder)
-    launches = read_launches(folder / "launches.toml", set(outline.sources))
+    launches = read_launches(folder / "launches.toml", set(outline.sources), outline.business.currency)
     check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
@@ -187,6 +210,8 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         )
     _check_crms(outline.sources, main)
     home = folder.resolve().parent
+    names, currency = [launch.name for launch in launches], outline.business.currency
+    shared_costs, ad_spend = _read_costs(folder / COSTS_FILE, names, currency)
     return Settings(
         folder=folder,
         business=outline.business,
@@ -204,11 +229,26 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         retention=outline.retention,
         alerts=outline.alerts,
         hurdles=read_hurdles(folder, variables),
+        typical_costs=read_typical_costs(folder, variables),
+        shared_costs=shared_costs,
+        ad_spend=ad_spend,
         funnel=funnel,
         stamps=before,
         deliveries=outline.deliveries,
         dashboard=outline.dashboard,
     )
+
+
+def _read_costs(path: Path, launches: list[str], currency: str) -> tuple[tuple[SharedCost, ...], AdSpend | None]:
+    """costs.toml: what launches share, and where the ad spend is told. Raises ConfigError."""
+    if not path.is_file():
+        return (), None
+    table, place = read_toml(path), Place(path)
+    for key in table:
+        if key not in ("shared", "ad_spend"):
+            raise ConfigError(f"{place.of(key)}: unknown key {key!r}{nearest(key, ('shared', 'ad_spend'))}", hint="docs/costs.md")
+    shared = read_shared(table.get("shared", {}), place.of("shared"), launches, currency)
+    return shared, check_ad_spend(table["ad_spend"], place.of("ad_spend"), currency) if "ad_spend" in table else None
 
 
 def load_business(folder: Path) -> Business:

@@ -11,8 +11,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from connectors.text import GLUE, cut
+from pipeline.costs import costs_of
 from pipeline.ladder import TRUST_THRESHOLD
-from pipeline.reports import doubts, sentences, tiles
+from pipeline.reports import costing, doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
 from pipeline.reports.naming import numbers_for
 from pipeline.reports.numbers import Numbers
@@ -23,7 +24,8 @@ Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
 LEAVE_OUT = (
-    "own", "hurdle", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback", "profit",
+    "own", "hurdle", "uncounted", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason", "payback",
+    "profit",
     "caution",
 )  # fmt: skip
 SHORT_TITLE = 32
@@ -119,6 +121,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))
     yield _Line("payback", _payback(numbers, document))
+    yield _Line("uncounted", _uncounted(numbers, document))
     yield _Line("hurdle", _hurdle(numbers, document))
     yield _Line("verdict", say("message.verdict", verdict=sentences.verdict_word(numbers, document)))
     yield _Line("reason", sentences.verdict_reason(numbers, document))
@@ -128,6 +131,13 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("trust", say("trust.score", score=numbers.whole(document["trust"]["score"])))
     findings = [found for found in document["trust"]["findings"] if found["points"]]
     yield _Line("finding", sentences.finding(numbers, max(findings, key=lambda found: found["points"])) if findings else "")
+
+
+def _uncounted(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """ROI and payback with the costs that are only ranges, and whether they would turn the verdict."""
+    told = costing.uncounted(numbers, document)
+    turned = costing.turned(numbers, document)
+    return "\n".join(filter(None, (told, turned)))
 
 
 def _hurdle(numbers: Numbers, document: Mapping[str, Json]) -> str:
@@ -188,7 +198,9 @@ def _profit(numbers: Numbers, document: Mapping[str, Json]) -> str:
 def _cost(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """One-off and monthly costs; what nobody filled in is not counted, never nothing."""
     say, costs, money = numbers.words.say, document["launch"]["costs"], document["money"] or {}
-    once, each = (money.get("one_off_cost", costs["one_off"]), money.get("monthly_cost", costs["monthly"]))
+    known = costs_of(costs)
+    given = (known.once, known.a_month(0.0)) if known.lines else (costs["one_off"], costs["monthly"])
+    once, each = (money.get("one_off_cost", given[0]), money.get("monthly_cost", given[1]))
     one_off = numbers.money(once or 0.0) if sentences.is_counted(document, "once") else None
     monthly = numbers.money(each or 0.0) if sentences.is_counted(document, "monthly") else None
     if one_off is not None and monthly is not None:

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.ladder import TRUST_THRESHOLD
-from pipeline.reports import ahead, beside, doubts, evidence, sentences, tables, tiles
+from pipeline.reports import ads, ahead, beside, costing, doubts, evidence, sentences, tables, tiles
+from pipeline.reports.ads import Ads
 from pipeline.reports.ahead import Fan, Hurdles
 from pipeline.reports.beside import Beside
 from pipeline.reports.charts import Week
@@ -73,6 +74,7 @@ class Page:
     parts: tuple[Part, ...]
     split: Mapping[str, tuple[Part, ...]]  # the same by channel and by branch
     money: tuple[Line, ...]
+    ads: Ads | None
     fan: Fan | None
     foretold: Foretold | None
     hurdles: Hurdles | None
@@ -123,6 +125,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         parts=tables.parts(numbers, document, "factor"),
         split={dimension: tables.parts(numbers, document, dimension) for dimension in ("channel", "branch")},
         money=tables.money_lines(numbers, document),
+        ads=ads.ads(numbers, document),
         fan=ahead.fan(numbers, document),
         foretold=foretold(numbers, document),
         hurdles=ahead.hurdles(numbers, document),
@@ -174,6 +177,7 @@ def _verdict(numbers: Numbers, document: Mapping[str, Json]) -> Verdict:
     details = [sentences.return_on_each(numbers, document)]
     if document["verdict"]["reason"]["code"] in sentences.UNDECIDED:
         details.append(sentences.power(numbers, document, is_undecided=True))
+    details += [costing.uncounted(numbers, document), costing.turned(numbers, document)]
     details.append(sentences.next_step(numbers, document))
     return Verdict(
         code,

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pipeline.cashflow import DISCOUNT_RATE, HORIZON_MONTHS, PAYBACK_HORIZON_MONTHS, monthly_flows, npv, payback_months
+from pipeline.costs import costs_of
 from pipeline.reports import sentences
 from pipeline.reports.cells import Book, Kind, Sheet, Value
+from pipeline.reports.named_inputs import Named, named_of, write_named
 from pipeline.roi import Costs, break_even_margin, roi
 
 Json = Any
 ENDS = ("low", "estimate", "high")  # columns B, C, D
 # The payback of the lower end is the late one.
 _PAYBACK_END = {"low": "high", "estimate": "estimate", "high": "low"}
-_COST_FIELDS = ("one_off", "monthly", "usage_per_lead", "staff_hours_one_off", "staff_hours_monthly", "hour_rate")
 
 
 class Input(NamedTuple):
@@ -47,8 +48,8 @@ INPUTS = (
     Input("discount_rate", "roi_sheet.discount_rate", "share", 5.0),
 )
 _IS_COST_KNOWN = (
-    "OR(COUNT(one_off_cost)+COUNT(monthly_cost)+COUNT(cost_per_lead)>0,"
-    "AND(COUNT(hour_rate)>0,COUNT(rollout_hours)+COUNT(hours_a_month)>0))"
+    "OR(COUNT(one_off_cost)+COUNT(monthly_cost)+COUNT(cost_per_lead){count_money}>0,"
+    "AND(COUNT(hour_rate)>0,COUNT(rollout_hours)+COUNT(hours_a_month){count_hours}>0))"
 )
 _SAVED = "saved_hours*hour_rate*window_months"
 _NET_A_MONTH = "({at_payback}-{a_month})"
@@ -70,9 +71,10 @@ LINES = (
     Line("profit", "money.incremental_profit", "money", "IF(COUNT(margin)=0,{none},{revenue}*margin)", "profit"),
     Line("saved", "money.saved_hours", "money", f"IF(COUNT(saved_hours)*COUNT(hour_rate)=0,{{none}},{_SAVED})", "saved"),
     Line("benefit", "money.benefit", "money", "{benefit_formula}", "benefit", True),
-    Line("once", "roi_sheet.once", "money", f"IF({_IS_COST_KNOWN},one_off_cost+rollout_hours*hour_rate,{{none}})", "once"),
+    Line("once", "roi_sheet.once", "money", "IF({is_known},one_off_cost+rollout_hours*hour_rate{named_once},{none})", "once"),
     Line("a_month", "roi_sheet.a_month", "money",
-         f"IF({_IS_COST_KNOWN},monthly_cost+cost_per_lead*leads/window_months+hours_a_month*hour_rate,{{none}})", "a_month"),
+         "IF({is_known},monthly_cost+cost_per_lead*leads/window_months+hours_a_month*hour_rate{named_a_month},{none})",
+         "a_month"),
     Line("cost", "money.cost", "money", "{once}+{a_month}*window_months", "cost", True),
     Line("net", "money.net", "money", "{benefit}-{cost}", "net", True),
     Line("roi", "money.roi", "share", "({benefit}-{cost})/{cost}", "roi", True),
@@ -102,6 +104,7 @@ class Ground:
 
     inputs: Mapping[str, float | None]
     costs: Costs
+    named: Named
     measured: Mapping[str, float | None]  # incremental revenue at each end
     payback_benefit: Mapping[str, float | None]  # benefit a month of the draw that payback is read at
     is_saved_cash: bool
@@ -161,12 +164,12 @@ def ground_of(document: Mapping[str, Json]) -> Ground:
         "hours_a_month": given["staff_hours_monthly"], "hour_rate": given["hour_rate"],
         "saved_hours": given["saved_hours_monthly"], "discount_rate": money.get("discount_rate", DISCOUNT_RATE),
     }  # fmt: skip
-    costs = Costs(**{name: given[name] for name in _COST_FIELDS})
+    costs = costs_of(given)
     revenue, months = money["incremental_revenue"], money["window_days"] / (365.25 / 12)
     n_leads = float(leads.get("value") or 0.0)
     once, a_month = costs.once, costs.a_month(n_leads / months)
     return Ground(
-        inputs=inputs, costs=costs, measured={end: revenue[end] if revenue else None for end in ENDS},
+        inputs=inputs, costs=costs, named=named_of(document), measured={end: revenue[end] if revenue else None for end in ENDS},
         payback_benefit={end: _payback_benefit(money, end, once, a_month) for end in ENDS},
         is_saved_cash=money["is_saved_cash"], months=months, leads=n_leads,
     )  # fmt: skip
@@ -221,6 +224,7 @@ def _inputs(sheet: Sheet, ground: Ground) -> None:
                 "error_title": say("roi_sheet.wrong")[:32], "error_message": say("roi_sheet.wrong.text")[:255]}  # fmt: skip
         sheet.page.data_validation(sheet.row, 1, sheet.row, 1, rule)
         sheet.row += 1
+    write_named(sheet, ground.named)
 
 
 def _fixed(sheet: Sheet, ground: Ground) -> dict[str, int]:
@@ -296,7 +300,13 @@ def _formula(line: Line, column: int, rows: Mapping[str, int], ground: Ground, s
     else:
         benefit = "{profit}" + saved
         at_payback = f"IF(COUNT(margin)=0,{{none}},({{measured_at_payback}}*check_factor*margin{saved})/window_months)"
-    formula = line.formula.replace("{benefit_formula}", benefit).replace("{at_payback_formula}", at_payback)
+    named = ground.named
+    is_known = _IS_COST_KNOWN.format(count_money=named.count_money, count_hours=named.count_hours)
+    replaced = {"benefit_formula": benefit, "at_payback_formula": at_payback, "is_known": is_known, "named_once": named.once,
+                "named_a_month": named.a_month}  # fmt: skip
+    formula = line.formula
+    for name, text in replaced.items():
+        formula = formula.replace(f"{{{name}}}", text)
     return f"IFERROR({formula.format(**cells, **texts)},{texts['none']})"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from pipeline.costs import costs_of
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
 from pipeline.reports.guarding import guard_text
 from pipeline.reports.numbers import Numbers
@@ -231,7 +232,10 @@ def is_counted(document: Mapping[str, Json], when: Literal["once", "monthly"]) -
     costs = document["launch"]["costs"]
     hours = costs["staff_hours_one_off" if when == "once" else "staff_hours_monthly"]
     lines = (costs["one_off"],) if when == "once" else (costs["monthly"], costs["usage_per_lead"])
-    return any(line is not None for line in lines) or (hours is not None and costs["hour_rate"] is not None)
+    if any(line is not None for line in lines) or (hours is not None and costs["hour_rate"] is not None):
+        return True
+    named = costs_of(costs)
+    return named.is_counted("once") if when == "once" else named.is_counted("monthly") or named.is_counted("per_lead")
 
 
 def _listed(numbers: Numbers, text: str, n_shown: int = 5) -> str:

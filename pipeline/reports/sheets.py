@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.reports import sentences, tables
+from pipeline.reports import cost_sheets, costing, sentences, tables
 from pipeline.reports.cells import Book, Kind, Sheet, Value
 from pipeline.reports.own import own_metrics
 from pipeline.reports.own_sheet import funnel_rows
@@ -159,6 +159,7 @@ def channels(book: Book, document: Document) -> None:
         sheet.line(say(f"table.{dimension}"), "section")
         _breakdown(sheet, document, dimension)
         sheet.row += 1
+    cost_sheets.ad_rows(sheet, document)
     sheet.line(say("sheet.channels.note"), "note", columns=5)
     sheet.finish(frozen=(0, 1))
 
@@ -215,12 +216,16 @@ def costs(book: Book, document: Document) -> None:
         ("cost.usage_per_lead", "usage_per_lead", "money_exact"), ("cost.staff_hours_one_off", "staff_hours_one_off", "hours"),
         ("cost.staff_hours_monthly", "staff_hours_monthly", "hours"), ("sheet.hour_rate", "hour_rate", "money_exact"),
     ]  # fmt: skip
+    by_name = costing.has_checklist(document)
     for title, name, kind in lines:
+        if by_name and given[name] is None:
+            continue
         sheet.text(0, say(title), "name")
         sheet.number(1, say("not_counted") if given[name] is None else given[name], kind)
         if name.startswith("staff_hours") and given[name] is not None and given["hour_rate"] is None:
             sheet.text(2, say("cost.no_rate"), "aside")
         sheet.row += 1
+    cost_sheets.cost_rows(sheet, document)
     sheet.text(0, say("money.cost"), "total")
     if money is None or money["cost"] is None:
         sheet.text(1, say("none"), "total")
@@ -228,6 +233,7 @@ def costs(book: Book, document: Document) -> None:
     else:
         sheet.number(1, money["cost"], "money", "total")
         sheet.text(2, sentences.window(book.numbers, document), "aside")
+    cost_sheets.uncounted_rows(sheet, document)
     sheet.row += 2
     sheet.text(0, say("sheet.saved_hours"), "name")
     saved = given["saved_hours_monthly"]

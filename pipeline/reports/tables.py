@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
-from pipeline.reports import sentences, tiles
+from pipeline.reports import costing, sentences, tiles
 from pipeline.reports.numbers import LARGEST_RATE, Numbers, adding_up
 
 Json = Any
@@ -133,24 +133,29 @@ def _benefit_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[L
 def _cost_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Line]:
     """The lines of the configuration as they were filled in, then what they come to over the window."""
     say, costs, money = numbers.words.say, document["launch"]["costs"], document["money"]
+    by_name = costing.has_checklist(document)  # then a sum that was left out is nothing that is missing
     for name in ("one_off", "monthly", "usage_per_lead"):
+        if by_name and costs[name] is None:
+            continue
         yield _cost_line(numbers, f"cost.{name}", None if costs[name] is None else numbers.money(costs[name]))
     rate = costs["hour_rate"]
     for name in ("staff_hours_one_off", "staff_hours_monthly"):
-        hours = None if costs[name] is None else _hours(numbers, costs[name])
+        if by_name and costs[name] is None:
+            continue
+        hours = None if costs[name] is None else costing.hours(numbers, costs[name])
         if hours is not None and rate is not None:
             hours = say("cost.hours_at", hours=hours, rate=numbers.money(rate))
         is_unpriced = hours is not None and rate is None
         yield _cost_line(numbers, f"cost.{name}", hours, say("cost.no_rate") if is_unpriced else None)
+    yield from (_line_of(said) for said in costing.cost_lines(numbers, document))
     if money is not None and money["cost"] is None:
         yield _absent(numbers, document, "cost", is_total=True)
     elif money is not None:
         yield Line(say("money.cost"), numbers.money(money["cost"]), note=sentences.window(numbers, document), is_total=True)
 
 
-def _hours(numbers: Numbers, hours: float) -> str:
-    """`12 ч`, `12,5 ч`: as it was filled in."""
-    return numbers.words.say("unit.hours", n=numbers.decimal(hours, digits=0 if float(hours).is_integer() else 1))
+def _line_of(said: costing.Said) -> Line:
+    return Line(said.title, said.value, said.interval, said.note, is_absent=said.is_absent)
 
 
 def _absent(numbers: Numbers, document: Mapping[str, Json], figure: str, *, is_total: bool = False) -> Line:
@@ -185,6 +190,7 @@ def _result_lines(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[Li
     else:
         note = say("payback.p_never", p=numbers.probability(money["p_never_pays_back"]))
         yield Line(say("money.payback"), payback, sentences.payback_interval(numbers, document), note, is_total=True)
+    yield from (_line_of(said) for said in costing.uncounted_lines(numbers, document))
     yield from _discounted_lines(numbers, money)
     yield from _threshold_lines(numbers, document)
 

@@ -48,6 +48,7 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     _contributions(console, page)
     _money(console, page)
     _forecast(console, page)
+    _ads(console, page)
     _waiting(console, page)
     _holdout(console, page)
     _beside(console, page)
@@ -118,6 +119,14 @@ def _forecast(console: Console, page: Page) -> None:
     for table in page.foretold.tables:
         if table.name == "forecast":
             _breakdown(console, page, table)
+
+
+def _ads(console: Console, page: Page) -> None:
+    if page.ads is None:
+        return
+    _breakdown(console, page, page.ads.rows, least=1)
+    for sentence in page.ads.told:
+        console.print(Padding(_text(sentence, style="dim"), (0, 0, 0, 2)))
 
 
 def _claims(console: Console, page: Page) -> None:
@@ -195,9 +204,9 @@ def _lines(console: Console, lines: Sequence[Line], *, indent: int) -> None:
     console.print(Padding(grid, (0, 0, 0, indent)))
 
 
-def _breakdown(console: Console, page: Page, table: Table, n_rows: int = N_ROWS) -> None:
+def _breakdown(console: Console, page: Page, table: Table, n_rows: int = N_ROWS, *, least: int = 2) -> None:
     """The biggest rows; a breakdown of one row says nothing and is left out."""
-    if len(table.rows) < 2:
+    if len(table.rows) < least:
         return
     _title(console, table.title)
     grid = _grid(*table.columns)
