@@ -29,7 +29,7 @@ _HOURS = ("qualified", "booked", "confirmed", "visited", "no_show", "cancelled",
 _JOURNEYS = {
     **dict.fromkeys(("source", "journey_id", "entity"), "varchar"),
     "created_at": "timestamp", "created_on": "date",
-    **dict.fromkeys(("channel", "branch", "owner_id", "pipeline_id", "customer"), "varchar"),
+    **dict.fromkeys(("channel", "branch", "owner_id", "pipeline_id", "customer", "customer_source"), "varchar"),
     "is_duplicate": "boolean", "is_repeat": "boolean", "n_visits_before": "bigint",
     **{f"{name}_hours": "double" for name in _HOURS},
     "amount": "numeric(18, 2)", "own_amount": "numeric(18, 2)",
