@@ -12,6 +12,8 @@ import numpy as np
 from pipeline import metrics
 from pipeline.checks import Window, run_checks, trust_score
 from pipeline.claims import funnel_from
+from pipeline.costing import launch_money
+from pipeline.costs import Costs
 from pipeline.effects import Effect, Interval, check_effect, interval_of, rate_effect
 from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.journeys import StageUse, build_journeys, build_zones, keep_zones
@@ -24,6 +26,7 @@ from pipeline.periods import AsOf, Horizon, Periods, horizon_hours, known_until,
 from pipeline.programmes import Programme
 from pipeline.roi import MONTH_DAYS, SavedHours
 from pipeline.settings import Settings
+from pipeline.spending import LaunchMoney
 from pipeline.strict import nearest
 from pipeline.weekly import FloatArray, WeeklyCheck, WeeklyRate, Weeks
 
@@ -111,6 +114,9 @@ def measure_programme(reading: "Reading", programme: Programme, settings: Settin
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
     score = trust_score(run_checks(reading, window))
 
+    spend = settings.spend()
+    costs = [launch_money(reading, launch, settings, spend, periods, known_on, as_of.seen_until) for launch in launches]
+
     starts = [_start(launch, periods) for launch in launches]
     begun = [start for start in starts if start.at < len(periods.weeks)]
     zones, cells = _zones(reading, touched, launches, begun, periods, horizon, stages, programme, as_of, business.currency)
@@ -120,7 +126,7 @@ def measure_programme(reading: "Reading", programme: Programme, settings: Settin
     return ProgrammeMeasurement(
         programme=programme, as_of=as_of, known_on=known_on, currency=business.currency, timezone=business.timezone,
         periods=periods, horizon=horizon, margin=margin, account=account,
-        modules=_modules(launches, starts, zones, account, left_out, known_on, margin),
+        modules=_modules(launches, costs, starts, zones, account, left_out, known_on, margin),
         pool=_pool_effects(account, programme, cells, left_out, starts, periods), zones=tuple(zones), trust_score=score,
         config_hash=_fingerprint(programme, launches, settings),
         metric_titles={name: one.query.title for of_zone in cells.values() for name, one in of_zone.items()},
@@ -197,19 +203,22 @@ def _account(starts: Sequence[Start], zones: Sequence[Zone], left_out: np.typing
         raise NothingToMeasure(f"the programme cannot be measured: {error}", hint="`payback check` looks at stages") from None
 
 
-def _modules(launches: Sequence[Launch], starts: Sequence[Start], zones: Sequence[Zone], account: Account,
-             left_out: np.typing.NDArray[np.bool_], known_on: date, margin: float | None) -> tuple[ModuleMoney, ...]:  # fmt: skip
+def _modules(
+    launches: Sequence[Launch], costs: Sequence[LaunchMoney], starts: Sequence[Start], zones: Sequence[Zone], account: Account,
+    left_out: np.typing.NDArray[np.bool_], known_on: date, margin: float | None,
+) -> tuple[ModuleMoney, ...]:  # fmt: skip
     """Costs of the weeks each module ran and counts for, and its net where it has a figure of its own."""
     skipped = left_out.copy()
     for start in starts:
         skipped[start.at : start.settled] = True
     found = []
-    for launch, start in zip(launches, starts, strict=True):
+    for launch, money, start in zip(launches, costs, starts, strict=True):
         weeks = np.flatnonzero(~skipped)
         weeks = weeks[weeks >= start.settled]
         n_leads = float(sum(zone.funnel.leads[weeks].sum() for zone in zones if launch.name in zone.modules))
         state = _state(launch.name, account, zones, is_begun=launch.started_on <= known_on)
-        cost, saved, missing = _cost(launch, 7 * weeks.size / MONTH_DAYS, n_leads, is_begun=state != "not_begun")
+        months, is_begun = 7 * weeks.size / MONTH_DAYS, state != "not_begun"
+        cost, saved, missing = _cost(launch, money.over(weeks), months, n_leads, is_begun=is_begun)
         net = roi = None
         if state == "told" and margin is not None and cost is not None:
             draws = account.draws[(launch.name,)] + saved - cost
@@ -219,10 +228,11 @@ def _modules(launches: Sequence[Launch], starts: Sequence[Start], zones: Sequenc
     return tuple(found)
 
 
-def _cost(launch: Launch, months: float, n_leads: float, *, is_begun: bool) -> tuple[float | None, float, tuple[str, ...]]:
+def _cost(
+    launch: Launch, costs: Costs, months: float, n_leads: float, *, is_begun: bool
+) -> tuple[float | None, float, tuple[str, ...]]:
     """Cost over the months, worth of cash hours, and the lines not counted; cost None when no line was filled in."""
     lines = launch.costs
-    costs = lines.counted()
     if not is_begun:
         return 0.0, 0.0, ()
     saved = SavedHours(lines.saved_hours_monthly, lines.hour_rate, lines.is_saved_cash)

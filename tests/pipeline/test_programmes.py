@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from html.parser import HTMLParser
 from io import BytesIO
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from pipeline.launches import LaunchCosts, Scope, read_launches
 from pipeline.periods import AsOf
 from pipeline.programmes import Programme, read_programmes
 from pipeline.reports import render, write
+from pipeline.shared_costs import SharedCost
 from tests.pipeline.salon_made import launch, salon, settings
 
 LATER = AsOf.instant(datetime(2200, 1, 1), ZoneInfo("UTC"))
@@ -66,6 +68,17 @@ def test_parts_and_costs_sum_to_the_whole(found):
     # Counted by hand: 3 000 once and 500 a month of 30.4375 days.
     assistant = by_name["assistant"]
     assert assistant["cost"] == pytest.approx(3000 + 500 * assistant["n_weeks"] * 7 / 30.4375)
+
+
+def test_a_shared_cost_enters_with_each_module_s_part(stored, found):
+    bill = SharedCost("crm_licence", "CRM", once=None, monthly=Decimal("1000.01"), key="equal", launches=("assistant", "crm"))
+    with stored.reading(LATER.seen_until) as reading:
+        shared = replace(configured(ASSISTANT, CRM, TRAINING), shared_costs=(bill,))
+        again = programme_document(measure_programme(reading, PROGRAMME, shared, LATER))
+    for before, after in zip(found["modules"], again["modules"], strict=True):
+        part = {"assistant": 500.01, "crm": 500.00, "training": 0.0}[after["name"]]
+        assert after["cost"] - before["cost"] == pytest.approx(part * after["n_weeks"] * 7 / 30.4375)
+    assert sum(one["cost"] for one in again["modules"]) == pytest.approx(again["money"]["cost"])
 
 
 def test_every_pair_has_its_rule(found):
