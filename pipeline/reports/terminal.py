@@ -110,15 +110,12 @@ def _money(console: Console, page: Page) -> None:
 
 
 def _forecast(console: Console, page: Page) -> None:
-    """What lies ahead in sentences, and the months as a table; its other tables stand on the page."""
+    """What lies ahead in sentences; its tables stand on the page."""
     if page.foretold is None:
         return
     _title(console, page.numbers.words.say("section.forecast"))
     for sentence in page.foretold.told:
         console.print(Padding(_text(sentence), (0, 0, 0, 2)))
-    for table in page.foretold.tables:
-        if table.name == "forecast":
-            _breakdown(console, page, table)
 
 
 def _ads(console: Console, page: Page) -> None:

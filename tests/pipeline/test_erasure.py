@@ -329,7 +329,7 @@ def test_a_customer_of_the_portal_is_forgotten_for_good(portal_office: Office, c
     assert after["provenance"]["n_leads"] == before["provenance"]["n_leads"] - 2
     assert after["trust"]["score"] == before["trust"]["score"]
     assert office.payback("report", "assistant", "--format", "terminal", "--lang", "en") == 0
-    assert "2 leads of the months looked at were erased at people's request" in " ".join(capsys.readouterr().out.split())
+    assert "2 leads of the months looked at were erased at people’s request" in " ".join(capsys.readouterr().out.split())
     assert office.payback("erase", "--phone", "+79005550102", "--yes") == 0
     assert "nothing is left" in capsys.readouterr().out
     assert office.payback("erase", "--phone", "+79005559999", "--yes") == Exit.NOTHING

@@ -170,7 +170,7 @@ def empty(document: Document) -> Document:
     """Every key there and nothing in it, as a refused launch has it."""
     changed = with_evidence(document)
     changed |= {"guards": [], "control_candidates": [], "sensitivity": []}
-    changed |= dict.fromkeys(("control", "looks", "power", "placebo", "holdout", "panel"))
+    changed |= dict.fromkeys(("control", "looks", "power", "placebo", "holdout", "panel", "forecast"))
     for money in (changed["money"], *(claim["money"] for claim in changed["claims"].values())):
         money |= {"npv": None, "irr": None}
     return changed
