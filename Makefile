@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench screenshots soak validate clean
+.PHONY: help demo test test-all lint bench screenshots soak validate clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   simulated Bitrix24 portal -> warehouse -> measurement -> report in demo/"
-	@echo "make test   ruff, mypy, import contracts and all tests"
+	@echo "make test   ruff, mypy, import contracts and the tests"
+	@echo "make test-all  the same with further variants of what the tests prove (a quarter of an hour)"
 	@echo "make lint   ruff, mypy and import contracts only"
 	@echo "make screenshots  every page at three widths in two languages -> docs/images (needs Chromium)"
 	@echo "make soak   500 nights with random faults and 90 kills on DuckDB and PostgreSQL (longer than an hour)"
@@ -38,12 +39,16 @@ lint: .venv/dev
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
+
+test-all: lint
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 screenshots: .venv/dev
 	$(BIN)/python -m tests.screenshots
 
 soak: .venv/dev
+	$(BIN)/pytest -n 3 --dist loadgroup -m thorough
 	$(BIN)/python -m tests.faults --soak 500
 
 bench: .venv/bench

@@ -110,11 +110,11 @@ def _money(console: Console, page: Page) -> None:
 
 
 def _forecast(console: Console, page: Page) -> None:
-    """What lies ahead in sentences; its tables stand on the page."""
+    """What lies ahead in one sentence; the others and the tables stand on the page."""
     if page.foretold is None:
         return
     _title(console, page.numbers.words.say("section.forecast"))
-    for sentence in page.foretold.told:
+    for sentence in page.foretold.told[:1]:
         console.print(Padding(_text(sentence), (0, 0, 0, 2)))
 
 

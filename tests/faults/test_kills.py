@@ -47,6 +47,7 @@ def test_a_sync_and_then_the_database_server_are_killed(office: Office, undistur
         assert kills.kill_server_mid_sync(office, server, undisturbed, seed=1) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("engine", "commands"), [("duckdb", ("run", "sync")), ("postgresql", ("sync", "sync"))], indirect=["engine"]
 )

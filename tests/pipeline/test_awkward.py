@@ -90,6 +90,7 @@ AWKWARD = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", AWKWARD)
 def test_an_awkward_business_gets_finite_figures_and_a_report(tmp_path, name):
     found = measured(tmp_path, list(AWKWARD[name]()))

@@ -95,6 +95,7 @@ def test_another_configuration_is_told_apart_from_the_data(told_last_week):
     assert found["figures"]["profit_a_month"]["data"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_the_same_moment_finds_the_same_report_later(told_last_week):
     """A report computed afterwards for an old day is not the one that was sent."""
@@ -117,6 +118,7 @@ def test_without_an_earlier_week_there_is_nothing_to_compare(told_last_week, war
     assert changes_since(warehouse, launch(), settings(), NOW, told) is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_printed_steps_add_up(told_last_week, language):

@@ -249,6 +249,7 @@ def ratio_error(treated, control):
     return ratio[N_PRE:].mean() - ratio[:N_PRE].mean()
 
 
+@pytest.mark.thorough
 def test_the_sum_of_a_dimension_predicts_better_than_its_best_channel():
     rng = np.random.default_rng(26)
     alone, together, none = [], [], []

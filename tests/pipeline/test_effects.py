@@ -32,6 +32,7 @@ def salon(rng, *, n_pre=12, n_post=8, leads=60.0, lift=0.0, check=1500.0, drift=
     return funnel, float((came * booking * 0.75 * lift)[n_pre:].sum())
 
 
+@pytest.mark.thorough
 def test_launches_that_changed_nothing_are_rarely_called_an_effect():
     rng = np.random.default_rng(11)
     alarms = [process_effect(replace_money(salon(rng)[0]), Weeks(12)).visits.excludes_zero for _ in range(200)]
@@ -52,6 +53,7 @@ def test_a_lift_of_15_percent_is_covered_and_one_of_40_percent_is_found():
     assert np.mean(found) >= 0.7
 
 
+@pytest.mark.thorough
 def test_revenue_and_total_keep_their_level():
     rng = np.random.default_rng(13)
     revenue, total = [], []

@@ -60,6 +60,7 @@ def test_a_school_counts_contracts_after_trials(school: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_a_stored_report_is_the_one_that_was_written(school: Path) -> None:
     """The warehouse gives a document back with its keys in another order; the order of the configuration stays."""
     for kind in ("html", "xlsx"):
@@ -147,6 +148,7 @@ def named(document: dict, texts: Iterator[str]) -> dict:
     return document
 
 
+@pytest.mark.thorough
 def test_hostile_names_are_only_shown(school: Path) -> None:
     texts = cycle(TEXTS.values())
     for _ in range(3):  # 13 places, 36 texts and more

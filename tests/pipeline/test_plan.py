@@ -89,6 +89,7 @@ def test_a_running_holdout_is_planned_as_configured_and_what_is_printed_can_be_p
     assert found["starts_on"] in pasted
 
 
+@pytest.mark.thorough
 def test_a_launch_that_has_not_started_is_planned_from_all_leads(synced, capsys):
     assert synced.portal.store.truth is not None
     assert synced.payback("plan", "holdout", "assistant", "--json") == Exit.OK
@@ -100,6 +101,7 @@ def test_a_launch_that_has_not_started_is_planned_from_all_leads(synced, capsys)
     assert planned["starts_on"] == "2199-01-07"  # a Monday
 
 
+@pytest.mark.thorough
 def test_too_long_a_plan_says_so(synced, capsys):
     assert synced.payback("plan", "holdout", "assistant", "--effect", "2") == Exit.OK
     assert "is no plan" in capsys.readouterr().out

@@ -51,6 +51,7 @@ def measured(office: Office, capsys: pytest.CaptureFixture[str], as_of: datetime
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_dates_after_the_cut_measure_as_before_and_earlier_ones_are_refused(
     aged: Office, capsys: pytest.CaptureFixture[str]

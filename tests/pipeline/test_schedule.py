@@ -100,6 +100,7 @@ def kept_open(migrated_file: Path, tmp_path: Path) -> Iterator[Warehouse]:
             connection.execute(text("RESET threads"))
 
 
+@pytest.mark.thorough
 def test_24_months_of_nights_run_once_each(kept_open: Warehouse) -> None:
     rng = random.Random(4)
     asleep = [("2026-05-10", "2026-05-14"), ("2026-10-24", "2026-10-26"), ("2027-03-27", "2027-04-09")]

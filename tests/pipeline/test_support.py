@@ -128,6 +128,7 @@ def test_an_erased_customer_takes_their_requests_along_and_stays_away(opened: Ca
     assert Warehouse(shop.url).n_versions("support_requests") == 196
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ["duckdb"])
 def test_every_report_tells_it_in_every_language(opened: Callable[..., Shop], engine: str) -> None:
     shop = opened(launches=LAUNCHES + '[bot.efficiency]\nowners = { first_reply = "Анна" }\nbaselines = { first_reply = 15 }\n')

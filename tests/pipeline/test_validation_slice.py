@@ -15,6 +15,8 @@ from bench.simulator import Business, Lift, simulate, watched
 from bench.validate_claims import TRUTH, contains_truth, excludes_zero, is_found, row, told
 from pipeline.weekly import WeeklyRate
 
+pytestmark = pytest.mark.thorough
+
 ERRORS = 3
 LARGE = 100_000
 

@@ -116,6 +116,7 @@ def test_the_worst_case_stays_small(documents, language):
     assert len(parser.document_fromstring(page.decode()).xpath("//table[thead]/tbody/tr")) > 300
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "language", "scheme"),
     [

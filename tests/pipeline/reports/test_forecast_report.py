@@ -46,6 +46,7 @@ def whole(paying, situations):
     return {**copy.deepcopy(paying), "forecast": situations["whole"]}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_situation_is_told_in_every_language(paying, situations, language):
     for name, forecast_found in situations.items():

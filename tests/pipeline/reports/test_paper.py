@@ -22,7 +22,7 @@ try:
 except OSError as missing:
     pytest.skip(f"no Pango on this machine: {missing}", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
+pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("reports")]  # the documents are made once: by one worker
 EDGE = 24  # points; nothing may be written nearer to the sheet's edge
 FOOT = 15 / 25.4 * 72  # points: the margin with the page's number
 EMPTY = 150  # characters; a page with fewer has no reason to be there

@@ -11,7 +11,7 @@ from pipeline.reports.words import LANGUAGES, words_of
 from tests.pipeline.reports.conftest import RULES, scaled
 from tests.pipeline.reports.test_reports import ANSI, spaced, text_of
 
-pytestmark = [pytest.mark.xdist_group("reports"), pytest.mark.parametrize("language", LANGUAGES)]
+pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("reports"), pytest.mark.parametrize("language", LANGUAGES)]
 
 
 def both(document, language):
