@@ -18,6 +18,7 @@ from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, words_of
 from pipeline.roi import Costs
 from tests.pipeline.customers_made import history
+from tests.pipeline.reports.test_reports import text_of
 from tests.pipeline.test_forecast import CUSTOMERS, NOTHING, POST, claim_of
 
 NOBODY = History.of(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 400)
@@ -62,7 +63,7 @@ def test_a_document_from_before_has_no_forecast(paying):
     assert SECTIONS["en"] not in render(old, "html", "en").decode()
     assert "Forecast" not in load_workbook(BytesIO(render(old, "xlsx", "en"))).sheetnames
     assert paying["forecast"]["repeats"]["missing"] == "no_repeats"  # everybody in that salon came once
-    assert "These data hold no repeat payments" in render(paying, "terminal", "en").decode().replace("\n  ", " ")
+    assert "These data hold no repeat payments" in text_of(render(paying, "html", "en").decode())
 
 
 def test_the_sentence_says_what_the_table_says(whole):
