@@ -64,6 +64,13 @@ class Served:
             time.sleep(0.1)
         return answer
 
+    def until_idle(self, seconds: float = 40.0) -> None:
+        """No run is in progress."""
+        deadline = time.monotonic() + seconds
+        while figures(self.get("/metrics").text)["payback_run_in_progress",]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Its exit code and how long it took to end."""
         began = time.monotonic()
@@ -187,7 +194,8 @@ def test_stopped_in_the_middle_of_a_sync_it_goes_on_after_a_restart(start: Start
         n_told, n_first = portal.counters()["pages"], warehouse.n_versions("stage_changes")
 
         served = start()  # the night is owed again, and goes on where it was
-        served.until("/readyz", 200)
+        served.until("/readyz", 200)  # the sources are fresh; the night's last steps may still be under way
+        served.until_idle()
         assert served.stop()[0] == 0
         n_rest = portal.counters()["pages"] - n_told
         assert [run["outcome"] for run in warehouse.runs()] == ["ok", "failed"]
