@@ -14,12 +14,12 @@ from pipeline.checks import Window, run_checks, trust_score
 from pipeline.claims import funnel_from
 from pipeline.costing import launch_money
 from pipeline.costs import Costs
+from pipeline.coverage import coverage_of, find_horizon, leads_by_day
 from pipeline.effects import Effect, Interval, check_effect, interval_of, rate_effect
 from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.journeys import StageUse, build_journeys, build_zones, keep_zones
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
 from pipeline.launches import Launch
-from pipeline.measurement import coverage_of, find_horizon, leads_by_day
 from pipeline.metrics import Cells
 from pipeline.modules import Account, Start, Step, Zone, account_for
 from pipeline.periods import AsOf, Horizon, Periods, horizon_hours, known_until, last_gap, monday_after, monday_of, split_periods

@@ -164,7 +164,16 @@ def _rows(path: Path, currency: str) -> Iterator[tuple[str, date, Decimal, str]]
             raise ConfigError(f"{where}: no channel", hint="name the channel as in [[channels]] of payback.toml")
         if "currency" in columns:
             _check_currency(cells[columns["currency"]], where, currency)
-        yield channel, _day(cells[columns["date"]], where), amount(cells[columns["amount"]], where, currency), where
+        yield channel, _day(cells[columns["date"]], where), _paid(cells[columns["amount"]], where, currency), where
+
+
+def _paid(cell: str, where: str, currency: str) -> Decimal:
+    """The amount of a line. What stands in somebody's file stays out of messages."""
+    try:
+        return amount(cell, where, currency)
+    except ConfigError:
+        hint = f"a number of at least 0 such as 5 000,50, without thousands points, in {currency}: nothing is converted"
+        raise ConfigError(f"{where}: this is no amount of money in {currency}", hint=hint) from None
 
 
 def _check_currency(cell: str, where: str, currency: str) -> None:

@@ -19,10 +19,11 @@ Kind = Literal["count", "share", "points", "relative", "money", "months", "hours
 Shape = Literal["point", "range", "pert", "normal", "observed"]
 KINDS: tuple[str, ...] = get_args(Kind)
 LARGEST = 1e15
-# Signs and words of money, folded; the business's currency is an ISO code.
+# Signs and words of money, folded -> ISO codes they may stand for.
 CURRENCIES = {
-    "₽": "RUB", "руб": "RUB", "руб.": "RUB", "р": "RUB", "р.": "RUB", "rub": "RUB", "$": "USD", "usd": "USD", "€": "EUR",
-    "eur": "EUR", "¥": "CNY", "元": "CNY", "cny": "CNY", "₸": "KZT", "kzt": "KZT", "byn": "BYN", "£": "GBP", "gbp": "GBP",
+    "₽": ("RUB",), "руб": ("RUB",), "руб.": ("RUB",), "рублей": ("RUB",), "р": ("RUB",), "р.": ("RUB",), "rub": ("RUB",),
+    "$": ("USD",), "usd": ("USD",), "€": ("EUR",), "eur": ("EUR",), "¥": ("CNY", "JPY"), "元": ("CNY",), "cny": ("CNY",),
+    "₸": ("KZT",), "kzt": ("KZT",), "byn": ("BYN",), "£": ("GBP",), "gbp": ("GBP",),
 }  # fmt: skip
 _POINTS = ("pp", "p.p.", "п.п.", "пп", "п. п.", "个百分点", "百分点")
 _TIMES = {
@@ -154,6 +155,8 @@ def bounds(kind: Kind, least: float | None, most: float | None) -> tuple[float, 
 
 def _read(text: str, kind: Kind, where: str, currency: str) -> Quantity:
     text = text.strip()
+    if not text:
+        raise ConfigError(f"{where}: nothing was given", hint=_EXAMPLES[kind])
     if len(text) > 100:
         raise ConfigError(f"{where}: a text of more than 100 characters", hint="give a number, a range or counts")
     if kind == "share" and (counts := _OBSERVED.fullmatch(text)):
@@ -203,6 +206,9 @@ def _one(text: str, kind: Kind, where: str, currency: str) -> float:
     if digits is None:
         raise ConfigError(f"{where}: {shown(text)} is no number", hint=_EXAMPLES[kind])
     unit = (text[: digits.start()] + text[digits.end() :]).strip().casefold()
+    if kind == "money" and re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits[0]):  # some write thousands like that
+        whole, _, rest = digits[0].partition(".")
+        raise Ambiguous(f"{where}: {shown(text)} may be {whole} {rest} or {digits[0]}0", (f"{whole}{rest}", f"{digits[0]}0"))
     value = number(digits[0], where)
     if kind in ("share", "points", "relative"):
         return _rate(value, unit, kind, text, where)
@@ -239,10 +245,11 @@ def _check_currency(unit: str, currency: str, text: str, where: str) -> None:
     if unit not in CURRENCIES:
         hint = f"give the amount in {currency}"
         raise ConfigError(f"{where}: {shown(text)} has a unit that is no currency known here", hint=hint)
-    if CURRENCIES[unit] != currency:
+    if currency not in CURRENCIES[unit]:
+        found = CURRENCIES[unit][0]
         raise ConfigError(
-            f"{where}: {shown(text)} is in {CURRENCIES[unit]}, the rest in {currency}",
-            hint=f"turn it into {currency}, or name the currency of all amounts with --currency {CURRENCIES[unit]}",
+            f"{where}: {shown(text)} is in {found}, the rest in {currency}",
+            hint=f"turn it into {currency}: nothing is converted; payback calc takes all in {found} with --currency {found}",
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connectors.secrets import masked_json
+from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError
 from pipeline.options import json_option, language_option
 
@@ -347,7 +348,7 @@ def _asked(invocation: "Invocation", numbers: "Numbers", answer: Callable[[str],
         text = answer(say("audit.ask.stated", label=say(f"calc.result.{name}"))).strip()
         if text:
             stated[name] = text
-    costs = answer(say("audit.ask.costs", names=numbers.words.listed(promises.COST_LINES)))
+    costs = answer(say("audit.ask.costs", names=numbers.words.listed(CHECKLIST)))
     mentioned = [part for part in re.split(r"[,;、，\s]+", costs) if part]
     return promises.asked_promise(scenario, inputs, stated, mentioned, numbers.currency, invocation.folder)
 

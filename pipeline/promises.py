@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.amounts import Kind, Quantity, read
 from pipeline.calculator import Outcome, compute
+from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError
 from pipeline.expressions import Value, call, parse
 from pipeline.roi import sample_size_two_proportions
@@ -22,11 +23,6 @@ from pipeline.scenarios import RESULTS, Scenario, Texts, in_one_language, load, 
 from pipeline.strict import Place, build, nearest, read_toml
 
 FOLDER = "promises"
-# What a launch usually costs besides its price.
-COST_LINES = (
-    "licence", "setup", "integration", "training_hours", "managers_hours", "content", "telephony", "messages", "support", "tax",
-    "switching",
-)  # fmt: skip
 USUAL_RAMP = 3.0  # months, where a promise speaks of none: a convention, printed with the figure
 LOOSE = 0.10  # a stated figure within a tenth of the exact one is loose, beyond it contradicts
 OUTSTANDING = 1.0  # an ROI from here on: check the sums
@@ -159,10 +155,10 @@ def promise_of(found: _File, path: Path, folder: Path) -> Promise:
     if not re.fullmatch("[A-Z]{3}", found.currency):
         raise ConfigError(f"{Place(path, 'currency')}: expected an ISO code", hint="for example RUB, EUR or CNY")
     for code in found.mentions.costs:
-        if code not in COST_LINES:
+        if code not in CHECKLIST:
             place = Place(path, "mentions.costs")
             raise ConfigError(
-                f"{place}: unknown cost {code!r}{nearest(code, COST_LINES)}", hint=f"possible: {', '.join(COST_LINES)}"
+                f"{place}: unknown cost {code!r}{nearest(code, CHECKLIST)}", hint=f"possible: {', '.join(CHECKLIST)}"
             )
     scenario, quantities = None, {}
     if found.scenario:
@@ -230,7 +226,7 @@ def audit(promise: Promise) -> Audit:
         remarks.append(Remark("no_money", "doubt"))
     else:
         remarks += [*_margin(outcome), *_ramp(promise, outcome), *_size(outcome)]
-    lacking = tuple(code for code in COST_LINES if code not in promise.costs)
+    lacking = tuple(code for code in CHECKLIST if code not in promise.costs)
     if lacking:
         remarks.append(Remark("costs_missing", "doubt", names=lacking))
     return Audit(promise, outcome, tuple(remarks))

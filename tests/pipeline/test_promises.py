@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.commands_calc import _asked
+from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError, Exit
-from pipeline.promises import COST_LINES, Code, audit, find_promise, read_promise
+from pipeline.promises import Code, audit, find_promise, read_promise
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, words_of
 
@@ -91,7 +92,7 @@ def test_the_support_chat_cannot_close_forty_percent():
     assert exact(found, "agrees", "kept_revenue") == [(150_000, 150_000)]
     assert of(found, "revenue_not_profit")
     assert of(found, "no_roi")[0].texts["reason"] == "no_cost"
-    assert of(found, "costs_missing")[0].names == COST_LINES
+    assert of(found, "costs_missing")[0].names == CHECKLIST
 
 
 def test_the_roi_calculator_takes_roas_for_romi_and_four_weeks_for_a_month():
@@ -213,7 +214,7 @@ def test_the_command_says_it_in_every_language(name, language, capsys, monkeypat
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_remark_and_cost_has_words(language):
     words = words_of(language)
-    wanted = {f"audit.{code}" for code in get_args(Code)} | {f"audit.cost.{line}" for line in COST_LINES}
+    wanted = {f"audit.{code}" for code in get_args(Code)} | {f"audit.cost.{line}" for line in CHECKLIST}
     assert {key for key in wanted if not words.has(key)} == set()
 
 
@@ -229,8 +230,8 @@ def test_a_promise_can_be_told_at_a_terminal():
         folder = CONFIG
 
     answers = iter(
-        ["speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9, "34567%", "", "", "licence, setup"]
+        ["speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9, "34567%", "", "", "licence, set_up"]
     )
     found = audit(_asked(Here(), numbers_of("ru", "RUB"), lambda label: next(answers)))
     assert exact(found, "rounded", "roi")
-    assert {"licence", "setup"}.isdisjoint(of(found, "costs_missing")[0].names)
+    assert {"licence", "set_up"}.isdisjoint(of(found, "costs_missing")[0].names)

@@ -2,8 +2,6 @@
 
 import io
 import re
-import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -16,9 +14,9 @@ from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES
 from pipeline.scenarios import load, names, read_scenario
 from tests.hostile import TEXTS
+from tests.libreoffice import recalculate
 
 CONFIG = Path(__file__).parents[3] / "config"
-SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
 SUMMER = (0.7, 0.7, 0.9, 1.0, 1.1, 1.2, 1.3, 1.3, 1.1, 1.0, 0.9, 0.8)
 UNCERTAIN = {"conversion_after": "12..18%", "check": "1200..1500..2000", "margin": "60%", "ramp_months": 3, "start_month": 5}
 pytestmark = pytest.mark.xdist_group("reports")
@@ -46,15 +44,6 @@ def changed(content, **values):
             row[1].value = values[row[2].value]
     saved = io.BytesIO()
     workbook.save(saved)
-    return saved.getvalue()
-
-
-def uncomputed(content):
-    """The workbook without the values we computed ourselves: LibreOffice would believe them instead of computing."""
-    saved = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(saved, "w") as target:
-        for part in source.namelist():
-            target.writestr(part, re.sub(rb"</f><v>[^<]*</v>", b"</f>", source.read(part)))
     return saved.getvalue()
 
 
@@ -90,15 +79,8 @@ def files():
 @pytest.fixture(scope="module")
 def recalculated(files, tmp_path_factory):
     """All of them, without any cached value, in one start of LibreOffice."""
-    if SOFFICE is None:
-        pytest.skip("no LibreOffice on this machine (apt-get install libreoffice-calc)")
-    folder = tmp_path_factory.mktemp("plans")
-    for name, (content, _) in files.items():
-        (folder / f"{name}.xlsx").write_bytes(uncomputed(content))
-    profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
-    command = [SOFFICE, profile, "--headless", "--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", str(folder / "out")]
-    subprocess.run([*command, *map(str, sorted(folder.glob("*.xlsx")))], check=True, capture_output=True, timeout=300)
-    return {name: opened((folder / "out" / f"{name}.xlsx").read_bytes(), data_only=True) for name in files}
+    found = recalculate({name: content for name, (content, _) in files.items()}, tmp_path_factory.mktemp("plans"))
+    return {name: opened(content, data_only=True) for name, content in found.items()}
 
 
 def formula_cells(content):

@@ -3,8 +3,6 @@
 import copy
 import io
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import openpyxl
@@ -23,14 +21,13 @@ from pipeline.reports.message import message_of
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES
 from pipeline.warehouse import Warehouse
+from tests.libreoffice import recalculate
 from tests.pipeline.costs_made import LAUNCHES, SHARED, SPEND, read, write_config
 from tests.pipeline.reports.conftest import AS_OF
-from tests.pipeline.reports.test_workbook import uncomputed
 from tests.pipeline.salon_made import launch, salon, settings
 
 pytestmark = pytest.mark.xdist_group("reports")
 COST = numbers_of("en", "RUB").words.say("money.cost")
-SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
 ADS = LAUNCHES.replace('ad_spend = ["Search"]', 'ad_spend = ["Search"]\none_off = 700').replace("[ads]", "[advertising]").replace(
     "[ads.", "[advertising.").replace("started_on = 2026-05-04\nmargin = 0.5\nhorizon_days = 14\n[assistant.costs]",
                                       "started_on = 2026-07-30\nmargin = 0.5\nhorizon_days = 14\n[assistant.costs]")  # fmt: skip
@@ -249,7 +246,6 @@ def test_the_workbook_lists_costs_and_ads(costed):
     assert "Search" in sheet_rows(book, "channels")
 
 
-@pytest.mark.skipif(SOFFICE is None, reason="LibreOffice recalculates the formulas; it is not installed")
 def test_the_live_sheet_takes_the_lines_and_what_is_typed_into_them(costed, tmp_path):
     plain = render(costed, "xlsx", "en")
     typed = openpyxl.load_workbook(io.BytesIO(plain))
@@ -259,22 +255,17 @@ def test_the_live_sheet_takes_the_lines_and_what_is_typed_into_them(costed, tmp_
     cells["Integration, once"].value = 9000
     saved = io.BytesIO()
     typed.save(saved)
-    for name, content in (("plain", plain), ("typed", saved.getvalue())):
-        (tmp_path / f"{name}.xlsx").write_bytes(uncomputed(content))
-    folder = tmp_path / "out"
-    command = [SOFFICE, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "xlsx", "--outdir",
-               str(folder), str(tmp_path / "plain.xlsx"), str(tmp_path / "typed.xlsx")]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=80)
-    found = {name: sheet_rows_at(folder / f"{name}.xlsx") for name in ("plain", "typed")}
+    books = recalculate({"plain": plain, "typed": saved.getvalue()}, tmp_path)
+    found = {name: sheet_rows_at(content) for name, content in books.items()}
     money, months = costed["money"], 70 / 30.4375
     assert found["plain"][COST] == pytest.approx(money["cost"])
     assert found["plain"]["ROI"] == pytest.approx(money["roi"]["estimate"])
     assert found["typed"][COST] == pytest.approx(money["cost"] + 9000 + 1.2 * 1500 * months)
 
 
-def sheet_rows_at(path):
+def sheet_rows_at(content):
     """The estimates of the results."""
-    book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), data_only=True, read_only=True)
+    book = openpyxl.load_workbook(io.BytesIO(content), data_only=True, read_only=True)
     return {row[0]: row[2] for row in book["ROI"].iter_rows(values_only=True) if row[0]}
 
 
