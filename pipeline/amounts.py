@@ -8,12 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose, isfinite, sqrt
-from typing import Literal, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pipeline.errors import ConfigError
-from pipeline.weekly import FloatArray
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.weekly import FloatArray
 
 Kind = Literal["count", "share", "points", "relative", "money", "months", "hours", "minutes", "number", "p_value"]
 Shape = Literal["point", "range", "pert", "normal", "observed"]
@@ -70,8 +72,10 @@ class Quantity:
         """Whether there is nothing to draw."""
         return self.shape == "point"
 
-    def draws(self, random: np.random.Generator, size: int, least: float, most: float) -> FloatArray:
+    def draws(self, random: "np.random.Generator", size: int, least: float, most: float) -> "FloatArray":
         """`size` values, none beyond what the input may be."""
+        import numpy as np  # a configuration is read without it
+
         if self.shape == "point":
             return np.full(size, self.middle)
         if self.shape == "range":
