@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from pipeline.amounts import Quantity, bounds
-from pipeline.cashflow import HORIZON_MONTHS, PAYBACK_HORIZON_MONTHS, irr, payback_of_paths
+from pipeline.cashflow import HORIZON_MONTHS, PAYBACK_HORIZON_MONTHS, irr, npv, payback_of_paths
 from pipeline.errors import ConfigError
 from pipeline.expressions import NOT_GIVEN, Value, call
 from pipeline.scenarios import Scenario
@@ -77,7 +77,7 @@ class Outcome:
     def interval(self, name: str, share: float) -> tuple[float | None, float, float | None] | None:
         """Median and the ends that hold `share` of the draws; an end is None where that draw does not exist (never)."""
         found = self.draws.get(name)
-        if found is None or name == "irr" or found.reason not in ("", "never"):
+        if found is None or found.reason not in ("", "never"):
             return None
         known = np.where(np.isfinite(found.numbers), found.numbers, np.inf)
         if np.isinf(known).any() and name != "payback":
@@ -101,7 +101,6 @@ def compute(
     middles = {name: quantity.middle for name, quantity in quantities.items()}
     points = evaluate(scenario, _values(scenario, {name: np.array([value]) for name, value in middles.items()}), season)
     flows = _flows(points, int(middles["months"]))
-    points["irr"] = _irr(flows, points["cost"])
     drawn = {name: _draws(scenario, name, quantity, seed, n_draws) for name, quantity in quantities.items()}
     is_certain = all(quantity.is_certain for quantity in quantities.values())
     draws = {} if is_certain else evaluate(scenario, _values(scenario, drawn), season)
@@ -159,6 +158,7 @@ def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Seq
     once, monthly = _costs(given, parts["usage_a_month"])
     revenue, saving, benefit = (_times(part, effective) for part in (kept, parts["saving_a_month"], full))
     cost = _plus(once, _scaled(monthly, months))
+    cash = _cash(full, once, monthly, shares[:months])
     cumulative = np.cumsum(shares, axis=0)
     year = HORIZON_MONTHS
     over_year = call("roi", _times(full, Value(cumulative[year - 1])), _plus(once, _scaled(monthly, year)))
@@ -179,7 +179,8 @@ def _results(given: Mapping[str, Value], parts: Mapping[str, Value], season: Seq
         "compound_roi": call("compound_roi", roi, n),
         "payback": _payback(full, once, monthly, cumulative),
         "break_even_margin": call("break_even_margin", own_cost, revenue),
-        "npv": _npv(full, once, monthly, shares[:months], given["discount_rate"].numbers),
+        "npv": _npv(cash, given["discount_rate"].numbers, full.reason or cost.reason),
+        "irr": _irr(cash, full.reason or cost.reason),
         "_once": once,
         "_monthly": monthly,
         "_shares": Value(shares[:, 0]),
@@ -220,20 +221,30 @@ def _payback(full: Value, once: Value, monthly: Value, cumulative: FloatArray) -
     return Value(np.where(np.isinf(months), np.nan, months), "never" if np.isinf(months).any() else "")
 
 
-def _npv(full: Value, once: Value, monthly: Value, shares: FloatArray, rate: FloatArray) -> Value:
-    discount = (1 + rate) ** (-np.arange(1, len(shares) + 1)[:, None] / 12)
-    numbers = ((full.numbers * shares - monthly.numbers) * discount).sum(axis=0) - once.numbers
-    return Value(numbers, full.reason or once.reason or monthly.reason)
+def _cash(full: Value, once: Value, monthly: Value, shares: FloatArray) -> FloatArray:
+    """What is paid at the start, then what every month leaves (rows); columns are draws."""
+    return np.vstack([-once.numbers, full.numbers * shares - monthly.numbers])
+
+
+def _npv(cash: FloatArray, rate: FloatArray, reason: str) -> Value:
+    rates = np.broadcast_to(rate, cash.shape[1:])
+    known = [npv(column, a_year) if np.isfinite(column).all() else np.nan for column, a_year in zip(cash.T, rates, strict=True)]
+    return Value(np.array(known), reason)
+
+
+def _irr(cash: FloatArray, reason: str) -> Value:
+    """Of draws some of which bring nothing back, those have lost all; where most do, there is no rate."""
+    known = [irr(column) if np.isfinite(column).all() else None for column in cash.T]
+    rates = np.array([np.nan if rate is None else rate for rate in known])
+    is_lost = (cash[0] < 0) & (cash[1:] <= 0).all(axis=0)
+    if is_lost.mean() <= 0.5:
+        rates[is_lost] = -1.0
+    return Value(rates, "" if np.isfinite(rates).all() else reason or "no_irr")
 
 
 def _flows(points: Mapping[str, Value], months: int) -> FloatArray:
     gained = points["full_benefit"].numbers[0] * points["_shares"].numbers[:months] - points["_monthly"].numbers[0]
     return np.concatenate([-points["_once"].numbers[:1], gained])
-
-
-def _irr(flows: FloatArray, cost: Value) -> Value:
-    rate = irr(flows) if np.isfinite(flows).all() else None
-    return Value(np.array([np.nan if rate is None else rate]), "" if rate is not None else cost.reason or "no_irr")
 
 
 def _draws(scenario: Scenario, name: str, quantity: Quantity, seed: int, size: int) -> FloatArray:

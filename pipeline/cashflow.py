@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, expm1, isfinite
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
+import pyxirr
 
 from pipeline.weekly import FloatArray
 
@@ -21,8 +22,6 @@ HORIZON_MONTHS = 12
 # What capital costs a small firm in roubles, about: a convention, so it is printed beside the figure.
 DISCOUNT_RATE = 0.20
 MAX_DISCOUNT_RATE = 5.0
-# Growth factors a month from e^-55 to e^55: wider than any money, and still finite over 12 months.
-_LOG_GROWTH = 55.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ def npv(flows: npt.ArrayLike, discount_rate: float = DISCOUNT_RATE) -> float:
     """Present value of cash at month 0, 1 ...; `discount_rate` a year. Raises ValueError for an impossible rate."""
     if not 0 <= discount_rate <= MAX_DISCOUNT_RATE:
         raise ValueError(f"discount rate is {discount_rate:g}: give a year's rate as a share, such as 0.2 for 20 %")
-    cash = np.asarray(flows, dtype=np.float64)
-    return float(cash @ (1 + discount_rate) ** (-np.arange(cash.size) / 12))
+    value = pyxirr.npv((1 + discount_rate) ** (1 / 12) - 1, np.asarray(flows, dtype=np.float64))
+    return 0.0 if value is None else float(value)
 
 
 def irr(flows: npt.ArrayLike) -> float | None:
@@ -63,19 +62,8 @@ def irr(flows: npt.ArrayLike) -> float | None:
     signs = np.sign(cash[cash != 0])
     if not signs.size or signs[0] > 0 or np.count_nonzero(np.diff(signs)) != 1:
         return None
-    last_first = [float(flow) for flow in cash[::-1]]
-
-    def is_worth_more(log_growth: float) -> bool:
-        discount, value = exp(-log_growth), 0.0
-        for flow in last_first:  # Horner; where it overflows the sign, all that is asked, stays
-            value = value * discount + flow
-        return value > 0
-
-    low, high = -_LOG_GROWTH, _LOG_GROWTH
-    for _ in range(64):  # 110 / 2^64: to the last bit
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_worth_more(middle) else (low, middle)
-    return expm1(12 * low)
+    a_month = pyxirr.irr(cash * (1e6 / np.abs(cash).max()))  # its precision is one of money: the same for small and large sums
+    return None if a_month is None or not isfinite(a_month) else float((1 + a_month) ** 12 - 1)
 
 
 def payback_months(one_off: float, monthly_benefit: float, monthly_cost: float = 0.0, *,

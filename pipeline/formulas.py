@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pyxirr
 from scipy.special import gammaincinv, ndtr, ndtri
 
 from pipeline.cashflow import PAYBACK_HORIZON_MONTHS, irr, monthly_flows
@@ -54,9 +55,7 @@ def _payback(once: Array, net_a_month: Array) -> Array:
 
 def _npv(once: Array, net_a_month: Array, months: Array, rate: Array) -> Array:
     monthly = (1 + rate) ** (1 / 12) - 1
-    safe = np.where(monthly == 0, 1.0, monthly)
-    worth = np.where(monthly == 0, months, (1 - (1 + monthly) ** -months) / safe)
-    return np.asarray(net_a_month * worth - once)
+    return np.asarray(pyxirr.pv(monthly, months, -net_a_month, 0.0)) - once
 
 
 def _irr(once: Array, net_a_month: Array, months: Array) -> Array:

@@ -1,8 +1,7 @@
-"""NPV and IRR against their definitions and against an independent implementation."""
+"""NPV and IRR against their definitions."""
 
 import numpy as np
 import pytest
-import pyxirr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,15 +40,15 @@ def test_no_rate_where_there_is_none_or_more_than_one(flows):
 
 
 @given(once=MONEY, benefit=MONEY, cost=MONEY, rate=st.floats(0, 3))
-def test_both_agree_with_an_independent_implementation(once, benefit, cost, rate):
+def test_both_fit_their_definitions(once, benefit, cost, rate):
     flows = monthly_flows(once, benefit, cost)
-    monthly = (1 + rate) ** (1 / 12) - 1
-    assert npv(flows, rate) == pytest.approx(pyxirr.npv(monthly, flows), rel=1e-9, abs=1e-9 * np.abs(flows).sum())
+    years, scale = np.arange(13) / 12, np.abs(flows).sum()
+    assert npv(flows, rate) == pytest.approx((flows / (1 + rate) ** years).sum(), rel=1e-9, abs=1e-9 * scale)
     found = irr(flows)
     if benefit <= cost:
         assert found is None
-    elif 1e-3 < once / (benefit - cost) < 1e3:  # beyond, the other gives up
-        assert found == pytest.approx((1 + pyxirr.irr(flows)) ** 12 - 1, rel=1e-6, abs=1e-9)
+    elif 1e-3 < once / (benefit - cost) < 1e3:  # beyond, a yearly rate has no digits left to be checked by
+        assert (flows / (1 + found) ** years).sum() == pytest.approx(0, abs=1e-6 * scale)
 
 
 @given(once=st.floats(1, 1e9), factor=st.floats(1e-6, 1e6), share=st.floats(0.05, 20), ramp=st.integers(0, 12))
