@@ -1,4 +1,4 @@
-"""The page in a terminal: the same order, short, 100 columns."""
+"""The page in a terminal: the same order, short, 80 columns."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from pipeline.reports.numbers import NBSP
 from pipeline.reports.page import Page, page_of
 from pipeline.reports.tables import Line, Table
 
-WIDTH = 100
+WIDTH = 100  # of the other pages that are printed in a terminal
+COLUMNS = 80  # of a launch's report: what every terminal has
 N_ROWS = 8
 N_FINDINGS = 6
 VERDICT_STYLES = {
@@ -39,21 +40,22 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     page = page_of(document, language)
     buffer = StringIO()
     looks: dict[str, Any] = {"force_terminal": True, "color_system": "standard", "legacy_windows": False}
-    console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
+    console = Console(file=buffer, width=COLUMNS, highlight=False, markup=False, **looks)
     _head(console, page)
     _tiles(console, page)
-    if page.funnel is not None:
-        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
-    _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _since(console, page)
     _forecast(console, page)
-    _ads(console, page)
-    _waiting(console, page)
-    _holdout(console, page)
-    _beside(console, page)
     for table in page.breakdowns:
         _breakdown(console, page, table)
+    _ads(console, page)
+    if page.funnel is not None:
+        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
+    _beside(console, page)
+    _claims(console, page)
+    _waiting(console, page)
+    _holdout(console, page)
     _evidence(console, page)
     _trust(console, page)
     _method(console, page)
@@ -107,6 +109,20 @@ def _contributions(console: Console, page: Page) -> None:
 def _money(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.money"))
     _lines(console, page.money, indent=2)
+    for line in page.elsewhere:
+        console.print(Padding(_text(line, style="dim"), (0, 0, 0, 2)))
+
+
+def _since(console: Console, page: Page) -> None:
+    """The figures then, the steps and the figures now, and what happened."""
+    if page.since is None:
+        return
+    if page.since.rows.rows:
+        _breakdown(console, page, page.since.rows, least=1)
+    else:
+        _title(console, page.since.rows.title)
+    for sentence in page.since.told:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
 
 
 def _forecast(console: Console, page: Page) -> None:
@@ -184,7 +200,8 @@ def _evidence(console: Console, page: Page) -> None:
         console.print(Padding(_text(page.placebo.told), (0, 0, 0, 2)))
     if page.sensitivity is not None:
         _breakdown(console, page, page.sensitivity.rows)
-        console.print(_text(f"  {page.sensitivity.told}" if page.sensitivity.told else ""))
+        if page.sensitivity.told:
+            console.print(Padding(_text(page.sensitivity.told), (0, 0, 0, 2)))
     if page.control is not None:
         _title(console, say("section.control"))
         console.print(Padding(_text(page.control.told), (0, 0, 0, 2)))
@@ -224,6 +241,10 @@ def _trust(console: Console, page: Page) -> None:
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
+    if page.unclosed:
+        name = page.numbers.words.beside
+        people = page.numbers.words.listed(name(who, n) for who, n, _ in page.unclosed.rows[:N_ROWS])
+        console.print(Padding(_text(page.numbers.words.say("unclosed.told", title=page.unclosed.title, people=people)), (0, 0, 0, 2)))
 
 
 def _method(console: Console, page: Page) -> None:

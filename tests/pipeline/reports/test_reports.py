@@ -277,7 +277,7 @@ def test_hostile_names_are_harmless_text(documents, language, rendered):
 def test_the_terminal_report_fits_a_hundred_columns(documents, rendered, language):
     for name in documents:
         lines = ANSI.sub("", rendered(name, "terminal", language)).splitlines()
-        assert max(map(cell_len, lines)) <= 100, name  # a Chinese character takes two
+        assert max(map(cell_len, lines)) <= 80, name  # a Chinese character takes two
         assert len(lines) < (130 if "guards" not in documents[name] else 185), name
 
 
