@@ -1,4 +1,4 @@
-"""What else the launch's money could earn, in a line each, for the reports that have no room for the table; or why there is none."""
+"""What else the launch's money could earn, in a line each where there is no room for the table; or why it is not said."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ Json = Any
 
 
 def elsewhere(numbers: Numbers, document: Mapping[str, Json]) -> tuple[str, ...]:
-    """The launch beside each rate; one sentence where no rate is known for the currency; nothing where there is no cost to compare."""
+    """The launch beside each rate; one sentence where none is known for the currency; nothing where there is no cost."""
     found = ahead.hurdles(numbers, document)
     if found is not None:
         return tuple(

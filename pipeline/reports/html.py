@@ -51,7 +51,7 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
 
 
 def with_contents(text: str, words: Words) -> str:
-    """A page with a folded list of its sections in the place kept for it, each heading named for it. The verdict leads nowhere."""
+    """A page with a folded list of its sections in the place kept for it, all but the verdict, which stands right above."""
     sections: list[str] = []
 
     def name(heading: re.Match[str]) -> str:

@@ -114,7 +114,7 @@ def _money(console: Console, page: Page) -> None:
 
 
 def _since(console: Console, page: Page) -> None:
-    """The figures then, the steps and the figures now, and whether the verdict is another; what happened in the CRM the page tells."""
+    """The figures then, the steps, the figures now, and the verdict; what happened in the CRM is told on the page."""
     if page.since is None:
         return
     if page.since.rows.rows:
@@ -242,9 +242,10 @@ def _trust(console: Console, page: Page) -> None:
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
     if page.unclosed:
-        name = page.numbers.words.beside
-        people = page.numbers.words.listed(name(who, n) for who, n, _ in page.unclosed.rows[:N_ROWS])
-        console.print(Padding(_text(page.numbers.words.say("unclosed.told", title=page.unclosed.title, people=people)), (0, 0, 0, 2)))
+        words = page.numbers.words
+        people = words.listed(words.beside(who, n) for who, n, _ in page.unclosed.rows[:N_ROWS])
+        told = words.say("unclosed.told", title=page.unclosed.title, people=people)
+        console.print(Padding(_text(told), (0, 0, 0, 2)))
 
 
 def _method(console: Console, page: Page) -> None:
