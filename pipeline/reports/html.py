@@ -25,7 +25,6 @@ NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
 # A heading of a section; those that are linked from elsewhere have a name already.
 _HEADING = re.compile(r'<h2(?: id="([a-z]+)")?>(.*?)</h2>', re.DOTALL)
 _CONTENTS = Markup("<!-- contents -->")
-N_CONTENTS = 9  # sections; a page with fewer needs no table of them
 N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 
 
@@ -61,8 +60,6 @@ def with_contents(text: str, words: Words) -> str:
         return f'<h2 id="{key}">{title}</h2>'
 
     named = _HEADING.sub(name, text)
-    if len(sections) < N_CONTENTS:
-        return named.replace(_CONTENTS, "", 1)
     summary = f"<summary>{escape(words.say('contents.title'))}</summary>"
     return named.replace(_CONTENTS, f'<nav><details>{summary}<ol>{"".join(sections[1:])}</ol></details></nav>', 1)
 
