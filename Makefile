@@ -38,8 +38,11 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
+# Hundreds of processes start in the tests: their compiled modules are kept, whatever the environment says.
+test test-all soak: export PYTHONDONTWRITEBYTECODE :=
+
 test: lint
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
+	PAYBACK_TRIALS=300 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
 
 test-all: lint
 	$(BIN)/pytest -n 3 --dist loadgroup
