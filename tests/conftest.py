@@ -62,7 +62,7 @@ def postgresql_server() -> Iterator[PostgresTestServer]:
 # What tells the databases apart is here: every query by itself, storage, a whole night, its loss and its repair.
 BOTH_DATABASES = (
     "test_sql", "test_warehouse", "test_sink", "test_migrations", "test_released", "test_pull", "test_metrics", "test_checks",
-    "test_cli", "test_crash", "test_disasters", "test_erasure", "test_backups", "test_locks", "test_kills",
+    "test_cli", "test_disasters", "test_erasure", "test_backups", "test_locks", "test_kills",
 )  # fmt: skip
 
 
