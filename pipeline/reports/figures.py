@@ -8,6 +8,7 @@ from pipeline.scenarios import Texts, text_in
 
 # Rates that grow beyond what a figure can tell.
 RATES = ("irr", "compound_roi")
+LEAST_P = 0.001  # of p-values: below it a bound is written
 
 
 def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str:
@@ -23,8 +24,8 @@ def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str
             return numbers.percent(value, digits=_digits(value * 100, 1), is_signed=True)
         case "money":
             return numbers.full_money(value, digits=0 if abs(value) >= 100 or value == int(value) else 2)
-        case "p_value" if value < 0.001:
-            return numbers.words.say("probability.below", bound=numbers.decimal(0.001, digits=3))
+        case "p_value" if value < LEAST_P:
+            return numbers.words.say("probability.below", bound=numbers.decimal(LEAST_P, digits=3))
         case "months":
             return numbers.words.say("unit.months", n=numbers.decimal(value, digits=_digits(value, 1)))
         case "hours":
