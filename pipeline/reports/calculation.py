@@ -153,7 +153,7 @@ def _results(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     heading(console, say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)))
     rows, is_certain = [], not outcome.draws
     for name, kind in RESULTS.items():
-        if name in HIDDEN or not _is_there(outcome, name) or (name != "cost" and outcome.points[name].reason == NO_COST):
+        if name in HIDDEN or not is_there(outcome, name) or (name != "cost" and outcome.points[name].reason == NO_COST):
             continue
         row = [result_label(outcome, numbers, name), figures.value_of(numbers, kind, outcome.points[name], name=name)]
         if not is_certain:
@@ -164,7 +164,8 @@ def _results(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     table(console, rows, () if is_certain else heads)
 
 
-def _is_there(outcome: Outcome, name: str) -> bool:
+def is_there(outcome: Outcome, name: str) -> bool:
+    """Whether a plan has the result; a saving only where the scenario has one."""
     return name in outcome.points and (name != "saving" or "saving_a_month" in outcome.scenario.parts)
 
 
@@ -213,7 +214,7 @@ def _definitions(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     for part, expression in outcome.scenario.parts.items():
         console.print(Padding(glued(f"{part} = {expression.text}"), (0, 0, 0, 2)))
     for name in RESULTS:
-        if _is_there(outcome, name) and outcome.points[name].reason != NO_COST:
+        if is_there(outcome, name) and outcome.points[name].reason != NO_COST:
             shown = figures.value_of(numbers, RESULTS[name], outcome.points[name], name=name)
             text = f"{result_label(outcome, numbers, name)} = {how(outcome, numbers, name)} = {shown}"
             console.print(Padding(glued(text), (0, 0, 0, 2)))

@@ -12,7 +12,7 @@ from pipeline.amounts import bounds
 from pipeline.calculator import COSTS, Outcome
 from pipeline.cashflow import PAYBACK_HORIZON_MONTHS
 from pipeline.reports import figures
-from pipeline.reports.calculation import chances, result_label
+from pipeline.reports.calculation import chances, is_there, result_label
 from pipeline.reports.cells import Book, Kind, Sheet, Value
 from pipeline.reports.numbers import Numbers
 from pipeline.scenarios import PARTS, RESULTS, Scenario, text_in
@@ -250,7 +250,7 @@ def _ranges(sheet: Sheet, outcome: Outcome) -> None:
         for name, kind in RESULTS.items():
             found = {share: outcome.interval(name, share) for share in (0.8, 0.95)}
             narrow, wide = found[0.8], found[0.95]
-            if narrow is None or wide is None:
+            if narrow is None or wide is None or not is_there(outcome, name):
                 continue
             sheet.text(0, result_label(outcome, numbers, name), "name")
             never = say("calc.reason.never")

@@ -3,7 +3,7 @@
 from pipeline.amounts import Quantity
 from pipeline.calculator import Outcome
 from pipeline.expressions import Value
-from pipeline.reports.numbers import Numbers
+from pipeline.reports.numbers import LARGEST_RATE, Numbers
 from pipeline.scenarios import Texts, text_in
 
 # Rates that grow beyond what a figure can tell.
@@ -71,10 +71,16 @@ def span(numbers: Numbers, outcome: Outcome, name: str, kind: str, share: float)
     low, _, high = found
     if low == high and low is not None:
         return ""
-    texts = [
-        numbers.words.say("calc.reason.never") if end is None else written(numbers, kind, end, name=name) for end in (low, high)
-    ]
-    return texts[0] if texts[0] == texts[1] else numbers.interval(*texts)
+    say = numbers.words.say
+    if low is None:
+        return say("calc.reason.never")
+    shown = written(numbers, kind, low, name=name)
+    if high is None:
+        return say("calc.span.never", low=shown)
+    if name in RATES and low <= LARGEST_RATE < high:
+        return say("calc.span.above", low=shown, bound=numbers.percent(LARGEST_RATE, digits=0))
+    upper = written(numbers, kind, high, name=name)
+    return shown if shown == upper else numbers.interval(shown, upper)
 
 
 def median(numbers: Numbers, outcome: Outcome, name: str, kind: str) -> str:

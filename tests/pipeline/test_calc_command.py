@@ -238,6 +238,15 @@ def test_the_margin_that_is_needed_is_one_that_can_be(calc, check, words):
     assert words in calc("salon-assistant", "--example", "--check", check, "--lang", "en")[1].replace("\n  ", " ")
 
 
+def test_open_ends_of_a_range_are_words_that_fit(calc):
+    told = re.sub(r"\s+", " ", calc("salon-assistant", "--example", "--conversion-after", "9..16%", "--lang", "en")[1])
+    assert "−100% to 1,000% and" in told
+    assert "from 1.2 months, at" in told
+    document = json.loads(calc("salon-assistant", "--example", "--conversion-after", "9..16%", "--json")[1])
+    assert document["results"]["irr"]["interval_95"]["high"] > 10
+    assert document["results"]["payback"]["interval_95"]["high"] is None
+
+
 def test_zero_cost_has_no_roi_and_says_why(calc):
     told = calc("salon-assistant", "--example", "--one-off-cost", "0", "--monthly-cost", "0", "--lang", "en")[1]
     assert "n/a: cost is 0" in told
