@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import localcontext
 from math import floor, isclose
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -203,7 +204,8 @@ class Numbers:
         return format_date(_as_date(day), self.words.say(key), locale=self.words.language)
 
     def _decimal(self, value: float, pattern: str) -> str:
-        return format_decimal(value, pattern, locale=self.words.language)
+        with localcontext(prec=330):  # a product of figures somebody mistyped is long, and no fault of the program
+            return format_decimal(value, pattern, locale=self.words.language)
 
     def _compact(self, size: float) -> str:
         """`1,2 млн`; rounded first, or 999 950 000 would become 1000 millions."""
