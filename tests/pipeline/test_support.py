@@ -105,7 +105,7 @@ def test_it_never_enters_the_launchs_money(opened: Callable[..., Shop], engine: 
         assert with_support[key] == without_terms[key]
 
 
-def test_a_shop_without_requests_says_nothing_of_support(opened: Callable[..., Shop]) -> None:
+def test_a_shop_without_requests_has_no_figures_of_support(opened: Callable[..., Shop]) -> None:
     shop = opened(requests=False)
     document = shop.measured()
     assert not {"support", "efficiency"} & document.keys()
@@ -113,6 +113,8 @@ def test_a_shop_without_requests_says_nothing_of_support(opened: Callable[..., S
     for language in ("ru", "en", "zh"):
         page = render(document, "html", language).decode()
         assert not {"Поддержка", "Support", "客户支持"} & set(re.findall(r"<h2>([^<]+)</h2>", page))
+        words = {"ru": "ни одного обращения не прочитано", "en": "no request was read", "zh": "没有读到任何请求"}
+        assert words[language] in page  # the terms of support are there, and what is missing is told
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
@@ -208,3 +210,29 @@ def test_terms_nobody_can_mean_are_refused(opened: Callable[..., Shop], engine: 
         code = main(["--config", str(shop.config), "measure", "bot"], {"PAYBACK_WAREHOUSE": shop.url})
         assert code == Exit.CONFIG
         assert told in shop._capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["duckdb"])
+def test_names_that_no_request_and_no_record_has_are_told_with_the_nearest(opened: Callable[..., Shop], engine: str) -> None:
+    terms = LAUNCHES.replace('"Высокий" = 60', '"Высокй" = 60') + 'channels = ["Телеграм", "Telegramm", "Чат", " ЧАТ "]\n'
+    shop = opened(launches=terms + '[bot.efficiency.actions.reminder]\nstages = ["оплаченно", "оплачено", "<b>zzzz</b>"]\n')
+    document = shop.measured()
+    told = {(one["code"], one["subject"]): one for one in document["trust"]["findings"]}
+    details = {key: one["detail"] for key, one in told.items()}
+    assert {key: detail for key, detail in details.items() if key[0].endswith("_unseen")} == {
+        ("support_channel_unseen", "Телеграм"): {"known": "telegram, чат"},
+        ("support_channel_unseen", "Telegramm"): {"nearest": "telegram"},
+        ("support_priority_unseen", "Высокй"): {"nearest": "высокий"},
+        ("action_stage_unseen", "оплаченно"): {"nearest": "оплачено"},
+        ("action_stage_unseen", "<b>zzzz</b>"): {"known": "новая, оплачено"},
+    }
+    assert all(one["points"] == 0 for key, one in told.items() if key[0].endswith("_unseen"))
+    for language, words in (("ru", "возможно, это: telegram"), ("en", "perhaps: telegram"), ("zh", "可能是：telegram")):
+        page = render(document, "html", language).decode()
+        assert words in page
+        assert "Telegramm" in page
+        assert "<b>zzzz" not in page
+    (shop.config / "launches.toml").write_text(LAUNCHES + 'channels = ["Telegramm"]\n', encoding="utf-8")
+    document = shop.measured()  # nothing of support is left to show, and why is said
+    assert "support" not in document
+    assert "support_channel_unseen" in {one["code"] for one in document["trust"]["findings"]}
