@@ -169,7 +169,7 @@ def finding_points(numbers: Numbers, found: Mapping[str, Json]) -> str:
 
 
 def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
-    """How much of the data it is, and where to look: stages, columns, files, examples or names that a finding tells, cut short."""
+    """How much of the data it is, and where to look: stages, columns, files, examples or names of a finding, cut short."""
     share, told = found["detail"].get("share"), []
     if share is not None:
         unit = "rows" if found["code"] == "quarantined_rows" else "leads"  # what could not be read is no lead yet

@@ -1,5 +1,6 @@
 """Support from an export to the reports, with figures counted by hand (`support_made` tells the shop), on both databases."""
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -12,11 +13,29 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.errors import Exit
+from pipeline.explain import explain
 from pipeline.reports import render
+from pipeline.reports.words import LANGUAGES
 from pipeline.warehouse import Warehouse
 from tests.pipeline.support_made import LAUNCHES, phone, write_shop
+from tests.pipeline.test_explain import plain_numbers, wrong_lines
 
 N_WEEKS = 10  # on each side
+# The lists of the file are in one stage each: the sale is an action and an outcome on its own day.
+POOL = """
+[bot.efficiency]
+baselines = { first_reply = 15 }
+[bot.efficiency.actions.sale]
+stages = ["оплачено"]
+outcome = "paid"
+days = 3
+"""
+
+SUPPORT_BY_HAND = (  # group separators and percent signs left out
+    "`20000 / 50 = 400.0000`", "`30000 / 50 = 600.0000`", "`40 − 0.0000 × 80 = 40.00`", "`40.00 × 6.00 / 60 = 4.0000`",
+    "`4.0000 × 500.00 = 2000.00`", "`1000.00 × 7 × 10 / 30.4375 = 2299.79`", "`7000.00 − 2299.79 = 4700.21`",
+    "`4700.21 / 2299.79 = 204.375", "`90 / 10 = 9.0000`", "`5.0000 − 10.0000 = −5.0000`", "`90 / 90 = 100.0000`",
+)  # fmt: skip
 
 
 class Shop:
@@ -49,8 +68,9 @@ def opened(tmp_path: Path, warehouse_url: str, capsys: pytest.CaptureFixture[str
 
 
 def test_a_shop_counted_by_hand(opened: Callable[..., Shop]) -> None:
-    shop = opened()
-    found = shop.measured()["support"]
+    shop = opened(launches=LAUNCHES + POOL)
+    document = shop.measured()
+    found = document["support"]
     assert {side: found["weeks"][side]["n"] for side in ("pre", "post")} == {"pre": N_WEEKS, "post": N_WEEKS}
     assert found["n_requests"] == 22 * 9
     metrics = found["metrics"]
@@ -90,6 +110,34 @@ def test_a_shop_counted_by_hand(opened: Callable[..., Shop]) -> None:
         assert money["net"][end] == pytest.approx(money["benefit"][end] - cost)
         assert money["roi"][end] == pytest.approx(money["net"][end] / cost)
     assert money["not_counted"] == ["cost_one_off", "cost_per_request"]
+    explained(document)
+
+
+def explained(document: dict[str, Any]) -> None:
+    """The account leads from the counts to the ROI and through each action window, and its arithmetic can be done again."""
+    for language in LANGUAGES:
+        account = explain(document, language)
+        assert wrong_lines(account, language) == []
+        lines = [plain_numbers(line, language) for line in account.splitlines()]
+        for arithmetic in SUPPORT_BY_HAND:
+            assert any(arithmetic in line.replace("%", "").replace("\u00a0", "") for line in lines), (language, arithmetic)
+        assert not re.search(r"\bNone\b|\bnan\b|\{\w+\}", account)
+    assert "Query: `payback sql efficiency/action_hit`" in explain(document, "en")
+    assert "counts from the day of the action to day 3, the last included" in explain(document, "en")
+    changes: list[Callable[[Any], None]] = [
+        lambda found: found["retained"]["incremental_revenue"].update(low=5e5),
+        lambda found: found["retained"]["profit"].update(estimate=1.0),
+        lambda found: found["automation"].update(n_beyond=41.0),
+        lambda found: found["automation"].update(saving=1.0),
+        lambda found: found["money"].update(cost=9.0),
+        lambda found: found["money"]["roi"].update(high=9.0),
+        lambda found: found["metrics"]["sla_share"]["post"].update(numerator=7.0),
+        lambda found: found["metrics"]["first_reply"]["changes"]["median"].update(estimate=7.0),
+    ]
+    for n, change in enumerate(changes):
+        wrong = copy.deepcopy(document)
+        change(wrong["support"])
+        assert wrong_lines(explain(wrong, "en"), "en"), n
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
@@ -233,6 +281,4 @@ def test_names_that_no_request_and_no_record_has_are_told_with_the_nearest(opene
         assert "Telegramm" in page
         assert "<b>zzzz" not in page
     (shop.config / "launches.toml").write_text(LAUNCHES + 'channels = ["Telegramm"]\n', encoding="utf-8")
-    document = shop.measured()  # nothing of support is left to show, and why is said
-    assert "support" not in document
-    assert "support_channel_unseen" in {one["code"] for one in document["trust"]["findings"]}
+    assert "bot: support_channel_unseen 'Telegramm': 1 (nearest telegram)" in shop.run("check", expected=Exit.FINDINGS)
