@@ -213,6 +213,8 @@ class _Efficiency(_Section):
         """The section."""
         yield f"\n## {self.say('section.efficiency')}\n\n{self.say('efficiency.told')} {self.say('explain.beside.rank')}\n"
         yield from self._weeks("weeks")
+        if not self.found.get("has_history", True):
+            yield f"- {self.say('efficiency.no_history')}"
         for key, figure in self.found["metrics"].items():
             yield f"\n### {unquoted(beside.title_of(self.numbers, self.found, key))}\n"
             yield f"- {self.say('column.answers')}: {unquoted(self.numbers.words.english(plain(figure['owner'])))}"

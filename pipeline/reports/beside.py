@@ -66,9 +66,11 @@ def efficiency(numbers: Numbers, document: Mapping[str, Json]) -> Beside | None:
         (row.title, row.group, row.owner, value(numbers, row.unit, row.baseline), *_cells(numbers, row))
         for row in figure_rows(numbers, found)
     )
-    title = say("section.efficiency")
+    title, told = say("section.efficiency"), [say("efficiency.told")]
+    if not found.get("has_history", True):
+        told.append(say("efficiency.no_history"))
     table = Table("efficiency", title, "", columns, rows, len(rows))
-    return Beside("efficiency", title, (say("efficiency.told"),), (), table, (say("efficiency.note"),))
+    return Beside("efficiency", title, tuple(told), (), table, (say("efficiency.note"),))
 
 
 def figure_rows(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Row]:
