@@ -233,6 +233,11 @@ BAD = {
     "unknown key": (STEP + "roel = 1\n", "did you mean 'role'?"),
     "role twice": (STEP + STEP.replace('"came"', '"seen"'), "'came' and 'seen' both play the role 'visited'"),
     "step twice": (STEP + CONTRACT + CONTRACT, "'contract' stands there twice"),
+    "steps of one name": (STEP + CONTRACT.replace("Договор", " БЫЛ"), "'came' and 'contract' are both called 'БЫЛ'"),
+    "steps of one name in a language": (
+        STEP + CONTRACT.replace('"Договор"', '{ ru = "Был", en = "Contract" }'), "'came' and 'contract' are both called 'Был'",
+    ),
+    "metrics of one name": (STEP + CONTRACT + RATE + RATE.replace("contract_rate", "again"), "and 'again' are both called"),
     "nobody comes": (CONTRACT, "no step plays the role 'visited'"),
     "only booked": ('[[steps]]\nkey = "booked"\nname = "Запись"\n', "no step plays the role 'visited'"),
     "upside down": (STEP + '[[steps]]\nkey = "booked"\nname = "Запись"\n', "they follow each other as booked, visited"),
