@@ -202,6 +202,7 @@ def test_every_report_tells_it_in_every_language(opened: Callable[..., Shop], en
     assert pool["Время до первого ответа: медиана"][9] == "Анна"
 
 
+@pytest.mark.thorough  # from a file to the document; the money itself: test_support_money
 @pytest.mark.parametrize("engine", ["duckdb"])
 @pytest.mark.parametrize(
     ("change", "missing"),

@@ -90,6 +90,22 @@ def test_the_parts_make_the_roi_and_freed_time_is_no_part() -> None:
     assert freed.not_counted == ("automation_capacity",)
 
 
+def test_without_a_benefit_or_a_cost_there_is_no_roi_and_why_is_said() -> None:
+    retained = retained_revenue(revenue((40, 50)), share((10, 10), (40, 50)), 0.5)
+    unknown = retained_revenue(revenue((40, 50)), share((10, 10), (40, 50)), None)
+    saved = automation_saving(share((20, 60), (80, 100)), TERMS)
+    for parts, cost, missing, left_out in (
+        ((retained, saved), None, "cost_not_given", ()),
+        ((retained, saved), 0.0, "cost_zero", ()),
+        ((unknown, replace(saved, saving=None)), 1_000.0, "nothing_counted", ("automation", "retained")),
+        ((unknown, saved), 1_000.0, None, ("retained",)),
+    ):
+        money = support_money(*parts, (cost, ()))
+        assert (money.missing, money.not_counted) == (missing, left_out)
+        assert (money.roi is None) == (missing is not None)
+        assert (money.net is None) == (missing in ("cost_not_given", "nothing_counted"))
+
+
 FIRST = date(2026, 1, 5)
 SIDES = Sides(tuple(FIRST + timedelta(weeks=n) for n in range(8)), 4, 0, *(
     tuple(FIRST + timedelta(weeks=n) for n in weeks) for weeks in (range(4), range(4, 8))
