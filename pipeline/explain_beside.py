@@ -156,14 +156,15 @@ class _Support(_Section):
         yield from self._missing(found["missing"])
 
     def _result(self) -> Iterator[str]:
-        """Benefit, cost, net and ROI at the estimate and at both ends."""
+        """Benefit, cost, net and ROI at the estimate, and at both ends where there is a range."""
         say, money = self.say, self.found["money"]
         yield f"\n### {say('support.line.roi')}\n"
         if money["cost"] is not None:
             yield f"- {say('support.line.cost')}: `{self._cost()} = {self._money(money['cost'])}`"
         if money["benefit"]:
             cost = None if money["cost"] is None else self._money(money["cost"])
-            for end in ENDS:
+            is_range = money["benefit"]["low"] < money["benefit"]["high"]
+            for end in ENDS if is_range else ENDS[:1]:
                 yield f"- {say(f'explain.{end}')}"
                 benefit = self._money(money["benefit"][end])
                 yield f"  - {say('money.benefit')}: `{' + '.join(self._parts(end))} = {benefit}`"
