@@ -203,11 +203,10 @@ def test_every_report_tells_it_in_every_language(opened: Callable[..., Shop], en
     assert pool["Время до первого ответа: медиана"][9] == "Анна"
 
 
-@pytest.mark.thorough  # from a file to the document; the money itself: test_support_money
 @pytest.mark.parametrize("engine", ["duckdb"])
 @pytest.mark.parametrize(
     ("change", "missing"),
-    first(2, [
+    first(1, [  # from a file to the document; the money itself: test_support_money
         (("monthly = 1000", ""), "cost_not_given"),
         (("monthly = 1000", "monthly = 0"), "cost_zero"),
         (("margin = 0.5", ""), None),
