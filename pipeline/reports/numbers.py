@@ -188,9 +188,16 @@ class Numbers:
         """A UTC time stamp to the minute, on the business's clock; a date as a date."""
         if len(at) == 10:
             return self.day(at)
-        stamp = datetime.fromisoformat(at)
-        stamp = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).astimezone(ZoneInfo(self.timezone))
+        stamp = self._local(at)
         return self.words.say("format.moment", day=self.day(stamp.date()), time=f"{stamp:%H:%M}")
+
+    def local_day(self, at: str) -> date:
+        """The day of a UTC time stamp on the business's clock."""
+        return self._local(at).date()
+
+    def _local(self, at: str) -> datetime:
+        stamp = datetime.fromisoformat(at)
+        return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).astimezone(ZoneInfo(self.timezone))
 
     def _date(self, day: date | str, key: str) -> str:
         return format_date(_as_date(day), self.words.say(key), locale=self.words.language)
