@@ -155,9 +155,9 @@ def _data(settings: Settings) -> list[Line]:
                 figures = ", ".join(
                     f"{key} {value:.1%}" if key == "share" else f"{key} {value}" for key, value in finding.detail.items()
                 )
-                lines.append(
-                    Line(finding.severity, f"{launch.name}: {finding.code}: {finding.n}" + (f" ({figures})" if figures else ""))
-                )
+                subject = "" if finding.subject == "journeys" else f" {finding.subject!r}"
+                text = f"{launch.name}: {finding.code}{subject}: {finding.n}" + (f" ({figures})" if figures else "")
+                lines.append(Line(finding.severity, text))
     except NoWarehouse as error:
         lines.append(Line("warning", f"warehouse: {error}" + (f" -> {error.hint}" if error.hint else "")))
     except PipelineError as error:
