@@ -68,8 +68,8 @@ def hurdles(numbers: Numbers, document: Mapping[str, Json]) -> Hurdles | None:
     rows = []
     for line in found:
         low, high = (rate * (once + monthly * MONTHS_OF_INTEREST) for rate in line["rate"])
-        rows.append((_title(numbers, line), _rate(numbers, line), _span(numbers, low, high), _compared(numbers, net, low, high),
-                     numbers.day(line["on"])))  # fmt: skip
+        rows.append((title_of(numbers, line), rate_of(numbers, line), _span(numbers, low, high),
+                     _compared(numbers, net, low, high), numbers.day(line["on"])))  # fmt: skip
     columns = ("column.hurdle", "column.rate", "column.earned", "column.launch_against", "column.on")
     table = Table("hurdles", say("section.hurdles"), say("hurdles.note"), tuple(map(say, columns)), tuple(rows), len(rows))
     told = say("hurdles.told", spent=numbers.money(once + monthly * HORIZON_MONTHS),
@@ -95,12 +95,14 @@ def _first_year(cash: _Cash) -> dict[str, float]:
     return {end: (cash.benefit[end] - cash.monthly) * HORIZON_MONTHS - cash.once for end in ("estimate", "low", "high")}
 
 
-def _title(numbers: Numbers, line: Mapping[str, Json]) -> str:
+def title_of(numbers: Numbers, line: Mapping[str, Json]) -> str:
+    """The name of a rate, such as deposit."""
     key = f"hurdle.{line['code']}"
     return numbers.words.say(key) if line["code"] and numbers.words.has(key) else plain(line["title"])
 
 
-def _rate(numbers: Numbers, line: Mapping[str, Json]) -> str:
+def rate_of(numbers: Numbers, line: Mapping[str, Json]) -> str:
+    """A rate or its two ends, a year."""
     low, high = (numbers.percent(rate, digits=0 if round(rate * 100, 6).is_integer() else 1) for rate in line["rate"])
     return low if low == high else numbers.interval(low, high)
 
