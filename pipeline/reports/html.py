@@ -38,7 +38,6 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         placebo=_placebo(page),
         fan=_fan(page),
         forecast=_forecast(page),
-        half_life=(document.get("forecast") or {}).get("half_life_months", 0),
         n_guards=N_GUARDS if page.claims else len(page.guards),
     )
     return text

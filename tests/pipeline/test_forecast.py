@@ -74,8 +74,8 @@ def test_a_fading_effect_earns_less_after_what_was_measured(ahead):
     steady, fading = (line.net[3] for line in ahead.launch.lines)
     assert fading[1:3] == pytest.approx(steady[1:3], rel=0.01)  # ten weeks were measured; repeats are drawn anew
     assert (fading[4:] < steady[4:]).all()
-    assert remaining(None, 2.0).tolist() == [1.0] * 12
-    kept = remaining(12.0, 2.0, 26)
+    assert remaining(0.0, 2.0).tolist() == [1.0] * 12
+    kept = remaining(1 / 12, 2.0, 26)
     assert (kept[:2] == 1).all()
     assert kept[-1] / kept[-13] == pytest.approx(0.5)
     assert kept[13] == pytest.approx(0.5 ** (11.5 / 12))
