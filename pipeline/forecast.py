@@ -208,9 +208,12 @@ def payers(effect: ProcessEffect) -> FloatArray:
 
 
 def new_share(history: History, post_start: int) -> float | None:
-    """Part of the post period's paying visits that were a known customer's first; None without any."""
+    """Part of the post period's paying leads that were a known customer's first visit; None without any.
+
+    A later visit that the CRM keeps as one more deal of an old lead is no paying lead: the claim has not counted it either.
+    """
     first = int((history.first >= post_start).sum())
-    later = int(((history.visit_day >= post_start) & history.is_visit).sum())
+    later = int(((history.visit_day >= post_start) & history.is_visit & history.is_of_lead).sum())
     known = history.n + history.n_visits
     return first / (first + later) * known / (known + history.n_unknown) if first + later else None
 

@@ -259,6 +259,7 @@ def _customers_until(history: History, day: int) -> History:
     return replace(
         history, first=history.first[kept], amount=history.amount[kept], customer=number[history.customer[seen]],
         visit_day=history.visit_day[seen], visit_amount=history.visit_amount[seen], is_visit=history.is_visit[seen],
+        is_of_lead=history.is_of_lead[seen],
     )  # fmt: skip
 
 

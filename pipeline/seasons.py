@@ -18,7 +18,7 @@ from pipeline.weekly import FloatArray
 YEAR = 365.25
 MIN_MONTHS = 12
 # Standard deviation of the wave's two parts before the data are seen.
-PRIOR = 0.15
+PRIOR = 0.2
 LARGEST = 0.6
 
 
@@ -62,7 +62,7 @@ class Clock:
         """
         turn = 2 * np.pi / YEAR * (start + np.linspace(0.0, months * MONTH, 49))
         beyond = np.array([np.cos(turn).mean(), np.sin(turn).mean()]) - self.past
-        return max(float(beyond @ self.covariance @ beyond), 0.0) ** 0.5
+        return float(np.sqrt(max(float(beyond @ self.covariance @ beyond), 0.0)))
 
 
 def clock_of(history: History) -> Clock:

@@ -106,6 +106,12 @@ def test_visits_are_those_of_every_month_s_customers(rates, reach, fade):
     assert visits.sum() == pytest.approx(by_hand)
 
 
+def test_a_later_deal_of_an_old_lead_is_no_paying_lead_that_was_an_old_customer():
+    own = np.zeros(CUSTOMERS.visit_day.size, dtype=bool)
+    assert new_share(CUSTOMERS, POST) < 0.9
+    assert new_share(replace(CUSTOMERS, is_of_lead=own), POST) == 1.0
+
+
 @given(st.lists(st.integers(-100, 100), min_size=2, max_size=14))
 def test_payback_is_the_last_time_a_path_comes_up(steps):
     path = np.cumsum(steps).astype(float)
