@@ -91,7 +91,7 @@ def _result(document: Mapping[str, Json], numbers: Numbers, line: Mapping[str, J
         month = ceil(back["estimate"]) - 1
         before, after = _money(numbers, path[month]), _money(numbers, path[month + 1])
         stated = numbers.decimal(back["estimate"], digits=4)
-        yield f"- {say('explain.forecast.payback')} `{month} {MINUS} {before} / ({after} {MINUS} ({before})) = {stated}`"
+        yield f"- {say('explain.forecast.payback')} `{month} {MINUS} ({before}) / ({after} {MINUS} ({before})) = {stated}`"
 
 
 def _money(numbers: Numbers, value: float) -> str:

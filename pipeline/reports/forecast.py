@@ -94,18 +94,17 @@ def _net(numbers: Numbers, launch: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _lines(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Line]:
-    """Net by month 6 and 12, ROI, payback."""
+    """Net by month 6 and 12 with its range and ROI; payback."""
     say, launch = numbers.words.say, found["launch"]
     if launch is None or expected(launch)["net"] is None:
         return
     line = expected(launch)
     for at in line["at"]:
-        title = say("forecast.line.net", months=numbers.whole(at["months"]))
-        yield Line(title, numbers.money(at["net"]["estimate"], is_signed=True), numbers.money_interval(at["net"]))
-    roi, months = line["at"][-1]["roi"], numbers.whole(line["at"][-1]["months"])
-    if roi is not None:
-        ends = numbers.interval(numbers.ratio(roi["low"]), numbers.ratio(roi["high"]))
-        yield Line(say("forecast.line.roi", months=months), numbers.ratio(roi["estimate"]), ends)
+        title, said = say("forecast.line.net", months=numbers.whole(at["months"])), [numbers.money_interval(at["net"])]
+        if at["roi"] is not None:
+            said.append(f"{say('column.roi_by_then')} {numbers.ratio(at['roi']['estimate'])}")
+        yield Line(title, numbers.money(at["net"]["estimate"], is_signed=True), " · ".join(said))
+    months = numbers.whole(line["at"][-1]["months"])
     back = line["payback_months"]
     if back is not None:
         value = numbers.months(back["estimate"]) if back["estimate"] is not None else say("forecast.line.later", months=months)
