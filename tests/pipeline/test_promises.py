@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from pipeline.cli import main
-from pipeline.commands_calc import _asked
 from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError, Exit
 from pipeline.promises import Code, audit, find_promise, read_promise
+from pipeline.questions import ask_promise
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, words_of
 
@@ -238,13 +238,9 @@ def test_a_small_p_value_is_a_bound_and_cases_are_named(capsys):
 
 
 def test_a_promise_can_be_told_at_a_terminal(capsys):
-    class Here:
-        folder = CONFIG
-
-    answers = iter(
-        ["speech", "speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9, "34567", "34567%", "", "", "license", "licence, set_up"]
-    )
-    found = audit(_asked(Here(), numbers_of("ru", "RUB"), lambda label: next(answers)))
+    asked = ["speech", "speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9]
+    answers = iter([*asked, "34567", "34567%", "", "", "license", "licence, set_up"])
+    found = audit(ask_promise(CONFIG, numbers_of("ru", "RUB"), lambda label: next(answers)))
     assert exact(found, "rounded", "roi")
     assert {"licence", "set_up"}.isdisjoint(of(found, "costs_missing")[0].names)
     complaint = capsys.readouterr().err
