@@ -16,6 +16,7 @@ from pipeline.measurement import measure
 from pipeline.run import as_of_from, open_warehouse
 from pipeline.settings import Settings, SourceSettings, open_source
 from pipeline.stages import StageRule
+from pipeline.strict import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,13 @@ def _spend(settings: Settings) -> list[Line]:
     if spend is None:
         return []
     last = max((last for spans in spend.known.values() for _, last in spans), default=None)
-    return [Line("ok", f"ad spend of {len(spend.channels)} channels is known up to {last}")]
+    lines = [Line("ok", f"ad spend of {len(spend.channels)} channels is known up to {last}")]
+    known = [rule.name for rule in settings.channels]
+    for channel in spend.channels if known else ():
+        if channel not in known:  # its money would stand beside no lead, and nobody would miss it
+            text = f"ad spend names the channel {channel!r}, which no [[channels]] of payback.toml is called"
+            lines.append(Line("warning", f"{text}{nearest(channel, known)}"))
+    return lines
 
 
 def _alerts(settings: Settings) -> list[Line]:
@@ -148,9 +155,9 @@ def _data(settings: Settings) -> list[Line]:
                 figures = ", ".join(
                     f"{key} {value:.1%}" if key == "share" else f"{key} {value}" for key, value in finding.detail.items()
                 )
-                lines.append(
-                    Line(finding.severity, f"{launch.name}: {finding.code}: {finding.n}" + (f" ({figures})" if figures else ""))
-                )
+                subject = "" if finding.subject == "journeys" else f" {finding.subject!r}"
+                text = f"{launch.name}: {finding.code}{subject}: {finding.n}" + (f" ({figures})" if figures else "")
+                lines.append(Line(finding.severity, text))
     except NoWarehouse as error:
         lines.append(Line("warning", f"warehouse: {error}" + (f" -> {error.hint}" if error.hint else "")))
     except PipelineError as error:

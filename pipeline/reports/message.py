@@ -24,9 +24,10 @@ from pipeline.reports.words import plain
 Json = Any
 RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
+# Of a business's own metrics the first stands longer than our rates: it is the one that its owner declared first.
 LEAVE_OUT = (
-    "own", "hurdle", "forecast", "uncounted", "window", "next", "finding", "guard", "known", "rates", "roi", "cost", "reason",
-    "payback", "profit", "caution",
+    "own_more", "hurdle", "forecast", "uncounted", "window", "next", "finding", "guard", "known", "rates", "own", "roi", "cost",
+    "reason", "payback", "profit", "caution",
 )  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
@@ -106,7 +107,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     say = numbers.words.say
     monday = report_week(document)
     span = numbers.span(monday, monday + timedelta(days=7))
-    week, moment = str(monday.isocalendar().week), numbers.moment(document["as_of"])
+    week, moment = str(monday.isocalendar().week), sentences.data_as_of(numbers, document)
     yield _Line("week", say("message.week", number=week, span=span, moment=moment))
     if document["known_on"] != document["as_of"][:10]:
         yield _Line("known", say("message.known_on", day=numbers.day(document["known_on"])))
@@ -116,7 +117,9 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("window", _window(numbers, document))
     yield _Line("leads", _metric(numbers, document, "leads"))
     yield _Line("rates", " · ".join(filter(None, (_metric(numbers, document, name) for name in RATES))))
-    yield _Line("own", " · ".join(filter(None, (_metric(numbers, document, name) for name in own_metrics(document)))))
+    own = list(filter(None, (_metric(numbers, document, name) for name in own_metrics(document))))
+    yield _Line("own", "".join(own[:1]))
+    yield _Line("own_more", " · ".join(own[1:]))
     yield _Line("profit", _profit(numbers, document))
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))

@@ -169,12 +169,12 @@ def finding_points(numbers: Numbers, found: Mapping[str, Json]) -> str:
 
 
 def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
-    """How much of the data it is, and where to look: stages, columns, files or examples that a finding names, cut short."""
+    """How much of the data it is, and where to look: stages, columns, files, examples or names of a finding, cut short."""
     share, told = found["detail"].get("share"), []
     if share is not None:
         unit = "rows" if found["code"] == "quarantined_rows" else "leads"  # what could not be read is no lead yet
         told.append(numbers.words.say(f"finding.share.{unit}", share=numbers.small_share(share)))
-    for name in ("stages", "columns", "file", "examples"):
+    for name in ("stages", "columns", "file", "examples", "nearest", "known"):
         if found["detail"].get(name):
             told.append(numbers.words.say(f"detail.{name}", text=_listed(numbers, str(found["detail"][name]))))
             break
@@ -187,6 +187,15 @@ def horizon(numbers: Numbers, document: Mapping[str, Json]) -> str:
     outcome = numbers.words.say(f"outcome.{found['outcome']}")
     share = {} if found["share"] is None else {"share": numbers.percent(found["share"], digits=0)}
     return numbers.count(f"horizon.{found['chosen_from']}", found["days"], outcome=outcome, **share)
+
+
+def data_as_of(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The day of the data, and the time of the newest of them where they came on that very day."""
+    as_of = document["as_of"]
+    newest = max((source["last_seen_at"] for source in document["provenance"]["sources"]), default=None)
+    if newest is None or numbers.local_day(newest).isoformat() != as_of:
+        return numbers.moment(as_of)
+    return numbers.moment(newest)
 
 
 def window(numbers: Numbers, document: Mapping[str, Json]) -> str:
