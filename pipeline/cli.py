@@ -176,7 +176,7 @@ def sync(invocation: Invocation, source: str | None, full: bool, is_json: bool) 
 def measure(
     invocation: Invocation, launch: str, as_of: date | datetime | None, language: str | None, is_explained: bool, is_json: bool
 ) -> None:
-    """One measurement, stored as a snapshot; of a programme, the accounting of its modules, which is not stored."""
+    """One measurement, stored as a snapshot; of a programme, the accounting of its modules."""
     from pipeline.reports import render
     from pipeline.run import measure_named
 

@@ -131,6 +131,11 @@ class Settings:
             hint=f"known: {', '.join(known) or 'none'}",
         )
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """Of the launches, then of the programmes, by name: everything that has a report."""
+        return {**{one.name: one.title for one in self.launches}, **{one.name: one.title for one in self.programmes}}
+
     def programme(self, name: str) -> Programme | None:
         """The programme of that name, if there is one."""
         return next((one for one in self.programmes if one.name == name), None)

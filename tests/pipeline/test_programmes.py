@@ -15,12 +15,13 @@ import pytest
 from pipeline.accounting import measure_programme
 from pipeline.accounting_document import programme_document
 from pipeline.document import document_bytes
-from pipeline.errors import ConfigError, NothingToMeasure
+from pipeline.errors import ConfigError, Exit, NothingToMeasure
 from pipeline.launches import LaunchCosts, Scope, read_launches
 from pipeline.periods import AsOf
 from pipeline.programmes import Programme, read_programmes
 from pipeline.reports import render, write
 from pipeline.shared_costs import SharedCost
+from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
 
 LATER = AsOf.instant(datetime(2200, 1, 1), ZoneInfo("UTC"))
@@ -44,8 +45,6 @@ def measured(warehouse, programme=PROGRAMME, launches=(ASSISTANT, CRM, TRAINING)
 
 @pytest.fixture(scope="module")
 def stored(migrated_file, tmp_path_factory):
-    from pipeline.warehouse import Warehouse
-
     path = tmp_path_factory.mktemp("programme") / "salon.duckdb"
     path.write_bytes(migrated_file.read_bytes())
     warehouse = Warehouse(f"duckdb:///{path}")
@@ -257,19 +256,51 @@ def test_a_launch_may_be_called_programme(tmp_path):
     assert read_programmes(path, launches) == ()
 
 
-def test_the_command_takes_a_programme(synced, capsys):
-    path = synced.config / "launches.toml"
+def write_programmes(office, tables):
+    """A second launch beside the office's one, and programmes of the two; `{name}` is the first one's."""
+    path = office.config / "launches.toml"
     text = path.read_text(encoding="utf-8")
     name, started = re.search(r"^\[(\w+)\]", text, re.M)[1], re.search(r"started_on = (\S+)", text)[1]
-    path.write_text(f'{text}\n[school]\nstarted_on = {started}\n[programme.all]\ntitle = "Всё"\nmodules = ["{name}", "school"]\n',
-                    encoding="utf-8")  # fmt: skip
+    path.write_text(f"{text}\n[school]\nstarted_on = {started}\n{tables.replace('{name}', name)}", encoding="utf-8")
+
+
+def test_the_command_takes_a_programme(synced, capsys):
+    write_programmes(synced, '[programme.all]\ntitle = "Всё"\nmodules = ["{name}", "school"]\n')
     assert synced.payback("measure", "all", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["kind"] == "programme"
     assert found["pairs"][0]["code"] == "joint"
     assert synced.payback("report", "all", "--format", "html,xlsx,json", "--out", str(synced.folder)) == 0
     assert {path.name for path in synced.folder.glob("all.*")} == {"all.html", "all.xlsx", "all.json"}
+    # Measured twice, stored once, and what was written is what is stored.
+    stored = Warehouse(synced.warehouse_url).snapshot("all", found["as_of"])
+    assert (synced.folder / "all.json").read_bytes() == stored
     capsys.readouterr()
     assert synced.payback("measure", "al", "--json") != 0
     assert "did you mean 'all'" in capsys.readouterr().err
-    assert synced.payback("measure", "all", "--explain") != 0
+
+
+def test_a_night_measures_programmes_and_one_that_cannot_be_does_not_stop_it(synced, capsys):
+    write_programmes(synced, """
+[one]
+started_on = 2199-01-07
+[two]
+started_on = 2199-01-07
+[programme.wrong]
+title = "Не та"
+modules = ["one", "two"]
+pool = {one = ["shw_rate"]}
+[programme.all]
+modules = ["{name}", "school"]
+""")  # fmt: skip
+    assert synced.payback("run", "--format", "json", "--out", str(synced.folder), "--json") == Exit.PARTIAL
+    night = json.loads(capsys.readouterr().out)
+    assert night["outcome"] == "partial"
+    assert "did you mean 'show_rate'" in night["programmes"]["wrong"]["error"]
+    assert night["programmes"]["all"]["is_new"]
+    written = (synced.folder / "all.json").read_bytes()
+    assert Warehouse(synced.warehouse_url).snapshot("all", json.loads(written)["as_of"]) == written
+    # Somebody must correct the pool; nothing else is wrong, though a programme and its launches have not begun.
+    assert synced.payback("status", "--json") == Exit.FINDINGS
+    (wrong,) = json.loads(capsys.readouterr().out)["incidents"]
+    assert "Не та" in json.dumps(wrong, ensure_ascii=False)
