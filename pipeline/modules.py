@@ -251,8 +251,11 @@ def _ratios(steps: Sequence[Step]) -> dict[str, FloatArray]:
 
 def _over(observed: float | FloatArray, expected: FloatArray) -> FloatArray:
     """A ratio of two worths; where the draw says nothing would have come, a bound."""
-    floor = max(float(np.median(expected)), 1e-9) / 100
-    return np.asarray(observed / np.maximum(expected, floor), dtype=np.float64)
+    return np.asarray(observed / _above_zero(expected), dtype=np.float64)
+
+
+def _above_zero(expected: FloatArray) -> FloatArray:
+    return np.maximum(expected, max(float(np.median(expected)), 1e-9) / 100)
 
 
 def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.bool_], ratios: Mapping[str, FloatArray],
@@ -276,7 +279,10 @@ def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.boo
             assert later.effect is not None
             leads = float(later.effect.expected["leads"][0])
             base = _base(step, later, done)
-            shares += split_product(before, after) * base * leads * scale
+            gained = split_product(before, after) * base
+            if later is step:  # in its own weeks the sum is what was seen less what was expected, where that is nothing too
+                gained += (base - _worth(step)[1]) / len(names)
+            shares += gained * leads * scale
         amounts = dict(zip(names, shares, strict=True))
         amounts.pop((), None)  # modules that were measured alone elsewhere and do something else together: the rest
         rule: Rule = step.rule if step.rule != "joint" else "elsewhere" if all(len(one) == 1 for one in amounts) else "joint"
@@ -287,7 +293,7 @@ def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.boo
 def _base(step: Step, later: Step, done: Sequence[Step]) -> FloatArray:
     """What a lead of the weeks of `later` would have brought in the state before `step`: its own state before, with the ratios
     of the steps in between, and this one, taken out again."""
-    base = _worth(later)[1]
+    base = _above_zero(_worth(later)[1])
     for between in done:
         if step.pre_end <= between.pre_end < later.pre_end:
             observed, expected = _worth(between)
