@@ -27,7 +27,7 @@ def deliver(invocation: "Invocation", launch: str, name: str | None, is_test: bo
 
     settings = invocation.settings()
     if settings.programme(launch) is None:
-        settings.launch(launch)
+        settings.launch(launch)  # a wrong name is said before anybody is looked for
     people = subscribers(settings, launch, name)
     wanting = [one for one in people if one.wants(launch)]
     if not wanting:

@@ -148,8 +148,7 @@ def run_nightly(
         if stop is not None and stop():
             raise Interrupted("interrupted, because the program was told to stop", hint="the next run measures it")
         figures, is_new = _measure_and_save(settings, subject, as_of)
-        if isinstance(subject, Launch):  # programmes are not delivered yet
-            known[subject.name] = figures["as_of"]
+        known[subject.name] = figures["as_of"]
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
         texts.extend(render(figures, kind, spoken).decode() for kind in kinds if kind == "terminal")

@@ -205,7 +205,9 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
     funnel = read_funnel(folder)
     launches = read_launches(folder / "launches.toml", set(outline.sources), outline.business.currency)
-    check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
+    programmes = read_programmes(folder / "launches.toml", launches)
+    reported = [one.name for one in launches] + [one.name for one in programmes]
+    check_subscribers(outline.deliveries, kinds, reported, Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
@@ -227,7 +229,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         channels=outline.channels,
         stages=read_stages(folder / "stages.toml", set(outline.sources), funnel.words),
         launches=launches,
-        programmes=read_programmes(folder / "launches.toml", launches),
+        programmes=programmes,
         hash_key=Secret(key),
         schedule=outline.schedule,
         serve=outline.serve,
