@@ -26,7 +26,7 @@ from pipeline.commands_init import init
 from pipeline.commands_plan import plan, sql
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
-from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
+from pipeline.errors import Exit, PipelineError, exit_code
 from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
@@ -183,11 +183,11 @@ def measure(
     settings = invocation.settings()
     document = measure_named(settings, launch, as_of)
     if is_explained and not is_json:
-        if "programme" in document:
-            raise ConfigError("--explain is for launches", hint=f"`payback measure {launch} --json` has a programme's figures")
         from pipeline.explain import explain
+        from pipeline.explain_programme import explain_programme
 
-        click.echo(explain(document, language or settings.business.language), nl=False)
+        tell = explain_programme if "programme" in document else explain
+        click.echo(tell(document, language or settings.business.language), nl=False)
         return
     click.echo(render(document, "json" if is_json else "terminal", language or settings.business.language).decode(), nl=False)
 

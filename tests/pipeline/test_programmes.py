@@ -16,6 +16,8 @@ from pipeline.accounting import measure_programme
 from pipeline.accounting_document import programme_document
 from pipeline.document import document_bytes
 from pipeline.errors import ConfigError, Exit, NothingToMeasure
+from pipeline.explain_programme import explain_programme
+from pipeline.languages import LANGUAGES
 from pipeline.launches import LaunchCosts, Scope, read_launches
 from pipeline.periods import AsOf
 from pipeline.programmes import Programme, read_programmes
@@ -23,6 +25,7 @@ from pipeline.reports import render, write
 from pipeline.shared_costs import SharedCost
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.test_explain import arithmetic, wrong_lines
 
 LATER = AsOf.instant(datetime(2200, 1, 1), ZoneInfo("UTC"))
 HOSTILE = "<script>alert(1)</script> =1+1 {one}"
@@ -304,3 +307,25 @@ modules = ["{name}", "school"]
     assert synced.payback("status", "--json") == Exit.FINDINGS
     (wrong,) = json.loads(capsys.readouterr().out)["incidents"]
     assert "Не та" in json.dumps(wrong, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_account_can_be_done_again(stored, found, language):
+    """Every line of arithmetic, of modules that began in turn and of such that cannot be told apart."""
+    together = measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
+    for document, least in ((found, 20), (together, 5)):
+        text = explain_programme(document, language)
+        assert wrong_lines(text, language) == []
+        assert len(list(arithmetic(text, language))) > least
+        assert "modules." not in text
+    wrong = json.loads(document_bytes(found))
+    wrong["steps"][0]["pieces"][0]["amounts"][0]["estimate"] += 1
+    assert wrong_lines(explain_programme(wrong, language), language)
+
+
+def test_a_module_s_roi_follows_from_its_profit_and_cost(found):
+    told = [one for one in found["modules"] if one["roi"]]
+    assert told
+    for one in told:
+        assert one["roi"]["estimate"] == pytest.approx((one["amount"]["estimate"] - one["cost"]) / one["cost"])
+        assert one["roi"]["low"] <= one["roi"]["estimate"] <= one["roi"]["high"]
