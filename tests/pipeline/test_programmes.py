@@ -22,6 +22,7 @@ from pipeline.launches import LaunchCosts, Scope, read_launches
 from pipeline.periods import AsOf
 from pipeline.programmes import Programme, read_programmes
 from pipeline.reports import render, write
+from pipeline.reports.programme import programme_page
 from pipeline.shared_costs import SharedCost
 from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
@@ -58,6 +59,12 @@ def stored(migrated_file, tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(stored):
     return measured(stored)
+
+
+@pytest.fixture(scope="module")
+def together(stored):
+    """Two modules on the same leads since the same day."""
+    return measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
 
 
 def test_parts_and_costs_sum_to_the_whole(found):
@@ -123,14 +130,13 @@ def test_nothing_has_begun(stored):
         measured(stored, Programme("p", "P", ("one", "two")), launches)
 
 
-def test_same_leads_same_day_are_shown_once(stored):
-    found = measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
-    assert [one["modules"] for one in found["joint"]] == [["assistant", "two"]]
-    assert {one["state"] for one in found["modules"]} == {"joint"}
-    assert all(one["roi"] is None for one in found["modules"])
-    assert found["joint"][0]["roi"] == found["money"]["roi"]
-    assert {tuple(one["modules"]) for one in found["steps"][0]["pool"]} == {("assistant", "two")}  # nobody's alone
-    assert found["pairs"] == [{"modules": ["assistant", "two"], "code": "joint", "n_weeks_apart": 5}]
+def test_same_leads_same_day_are_shown_once(together):
+    assert [one["modules"] for one in together["joint"]] == [["assistant", "two"]]
+    assert {one["state"] for one in together["modules"]} == {"joint"}
+    assert all(one["roi"] is None for one in together["modules"])
+    assert together["joint"][0]["roi"] == together["money"]["roi"]
+    assert {tuple(one["modules"]) for one in together["steps"][0]["pool"]} == {("assistant", "two")}  # nobody's alone
+    assert together["pairs"] == [{"modules": ["assistant", "two"], "code": "joint", "n_weeks_apart": 5}]
 
 
 def test_scopes_that_share_no_lead(stored):
@@ -203,9 +209,28 @@ def test_the_workbook_adds_up(found):
     assert all(not str(row[0].value).startswith("=") for row in formulas.iter_rows() if row[0].value)
 
 
-def test_printed_parts_sum_in_whole_roubles(found):
-    from pipeline.reports.programme import programme_page
+def test_the_pdf_shows_every_part_and_the_sum(found):
+    pdfium = pytest.importorskip("pypdfium2")
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as missing:
+        pytest.skip(f"no WeasyPrint or no Pango on this machine: {missing}")
+    content = render(found, "pdf", "ru")
+    text = ""
+    for page in pdfium.PdfDocument(content):
+        assert (round(page.get_width()), round(page.get_height())) == (595, 842)
+        words = page.get_textpage()
+        boxes = [words.get_rect(n) for n in range(words.count_rects())]
+        assert min(box[0] for box in boxes) >= 30  # nothing stands in the margin
+        assert max(box[2] for box in boxes) <= 595 - 30
+        text += words.get_text_range()
+    shown = re.sub(r"\s+", " ", text)
+    for part in programme_page(found, "ru").parts:
+        assert re.sub(r"\s+", " ", part.text) in shown
+    assert "<script>alert(1)</script>" in shown  # a title of the configuration is text
 
+
+def test_printed_parts_sum_in_whole_roubles(found):
     parts = programme_page(found, "ru").parts
     assert sum(part.amount for part in parts[:-1]) == parts[-1].amount == round(found["money"]["amount"]["estimate"])
 
@@ -310,9 +335,8 @@ modules = ["{name}", "school"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_account_can_be_done_again(stored, found, language):
+def test_the_account_can_be_done_again(found, together, language):
     """Every line of arithmetic, of modules that began in turn and of such that cannot be told apart."""
-    together = measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
     for document, least in ((found, 20), (together, 5)):
         text = explain_programme(document, language)
         assert wrong_lines(text, language) == []
