@@ -33,6 +33,7 @@ from pipeline.weekly import FloatArray, IndexArray, WeeklyRate, Weeks
 
 Rule = Literal["own", "elsewhere", "joint", "too_few"]
 Names = tuple[str, ...]
+NOISE = 1e-6  # units of money: what adding floats leaves, which differs from processor to processor
 COLUMNS = ("leads", "visited", "booked", "paid", "revenue", "revenue_sq")
 
 
@@ -145,6 +146,7 @@ def account_for(starts: Sequence[Start], zones: Sequence[Zone], left_out: np.typ
     benefit = whole.revenue_draws * (margin or 1.0)
     benefit = _in_order(benefit, steps)
     rest = benefit - told
+    rest = np.where(np.abs(rest) < NOISE, 0.0, rest)
     estimates = at_median(np.stack([*draws.values(), rest]), benefit)
     amounts = {names: around(float(estimates[n]), one) for n, (names, one) in enumerate(draws.items())}
     return Account(benefit, draws, rest, interval_of(benefit), amounts, around(float(estimates[-1]), rest), tuple(found), whole)
