@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-all lint bench screenshots soak validate clean
+.PHONY: help demo test quick-tests test-all lint bench screenshots soak validate clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,8 +38,14 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
-test: lint
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
+# Hundreds of processes start in the tests: their compiled modules are kept, whatever the environment says.
+test test-all soak: export PYTHONDONTWRITEBYTECODE :=
+
+test: .venv/dev
+	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests  # mypy takes a minute of one core
+
+quick-tests: .venv/dev
+	PAYBACK_TRIALS=300 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
 
 test-all: lint
 	$(BIN)/pytest -n 3 --dist loadgroup

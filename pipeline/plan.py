@@ -89,7 +89,7 @@ def plan_launch_holdout(settings: Settings, launch: Launch, *, share: float | No
     moment = as_of_from(as_of, settings)
     with warehouse.reading(moment.seen_until) as reading:
         refuse_before_memory(reading, moment)
-        found = measure(reading, replace(launch, started_on=min(launch.started_on, moment.on)), settings, moment)
+        found = measure(reading, replace(launch, started_on=min(launch.started_on, moment.on)), settings, moment, is_brief=True)
     metric, baseline = _baseline(found)
     running = launch.holdout
     chosen = share if share is not None else running.share if running else DEFAULT_SHARE

@@ -59,6 +59,21 @@ def postgresql_server() -> Iterator[PostgresTestServer]:
             server.cleanup()
 
 
+# What tells the databases apart is here: every query by itself, storage, a whole night, its loss and its repair.
+BOTH_DATABASES = (
+    "test_sql", "test_warehouse", "test_sink", "test_migrations", "test_released", "test_pull", "test_metrics", "test_checks",
+    "test_cli", "test_disasters", "test_erasure", "test_backups", "test_locks", "test_kills",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Elsewhere the test on PostgreSQL is a further variant of the one on DuckDB."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("engine") == "postgresql" and item.path.stem not in BOTH_DATABASES:
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """The name of each engine in turn; a test that takes it runs on each."""

@@ -43,6 +43,7 @@ def run(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.thorough
 def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, "demo", "--out", "demo")
     assert done.returncode == 0, done.stderr

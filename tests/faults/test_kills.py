@@ -42,6 +42,7 @@ def test_a_killed_serve_leaves_nothing_locked_and_nothing_half(
     assert kills.kill_serve(office, new_warehouse_url(), undisturbed, seed=2) == []
 
 
+@pytest.mark.thorough
 def test_a_sync_and_then_the_database_server_are_killed(office: Office, undisturbed: str) -> None:
     with kills.private_postgres() as server:
         assert kills.kill_server_mid_sync(office, server, undisturbed, seed=1) == []

@@ -1,6 +1,7 @@
 """The whole measurement over a small salon: what it finds, what it refuses, and that it is the same every time."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,18 +25,20 @@ LATER = AsOf.instant(
 FIGURES = ("periods", "horizon", "metrics", "by", "weekly", "funnel", "claims", "money", "contributions", "verdict", "trust")
 
 
-def measured(warehouse, launched=None, configured=None, as_of=LATER):
+def measured(warehouse, launched=None, configured=None, as_of=LATER, *, is_brief=True):
     with warehouse.reading() as reading:
-        return document(measure(reading, launched or launch(), configured or settings(), as_of))
+        return document(measure(reading, launched or launch(), configured or settings(), as_of, is_brief=is_brief))
 
 
 @pytest.fixture
-def duckdb_salon(tmp_path):
+def duckdb_salon(tmp_path, migrated_file):
     """Gives a DuckDB warehouse with the records given."""
 
     def make(records):
-        warehouse = Warehouse(f"duckdb:///{tmp_path / 'salon.duckdb'}")
-        warehouse.migrate()
+        path = tmp_path / "salon.duckdb"
+        if not path.exists():
+            shutil.copy(migrated_file, path)
+        warehouse = Warehouse(f"duckdb:///{path}")
         warehouse.append(records, "crm", "r1")
         return warehouse
 

@@ -22,6 +22,7 @@ from pipeline.warehouse import Warehouse
 from tests.pipeline.conftest import build_salon
 from tests.pipeline.shop_made import Shop
 from tests.pipeline.test_serve import configure, content
+from tests.variants import first
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +96,7 @@ cli.run()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", first(1, [signal.SIGTERM, signal.SIGINT]))
 def test_a_measurement_ends_in_the_middle_of_a_query(tmp_path: Path, migrated_file: Path, number: signal.Signals) -> None:
     """DuckDB alone hears the signal, and then may wait for its threads to end the query."""
     shop = Shop.made(tmp_path / "shop")

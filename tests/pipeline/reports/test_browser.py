@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.reports.words import LANGUAGES
 from tests.browser import watching
+from tests.variants import first
 
 pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
 A4_WIDTH = 703  # pixels of 186 mm
@@ -47,10 +47,11 @@ def sound(width, charts):
 
 @pytest.mark.parametrize(
     ("name", "language"),
-    [
-        *((name, "ru") for name in ("paying", "hostile", "60 channels", "refused", "huge", "evidence", "guarded", "old")),
-        *((name, language) for language in LANGUAGES if language != "ru" for name in ("evidence", "huge")),
-    ],
+    first(7, [
+        *((name, "ru") for name in ("paying", "hostile", "60 channels", "refused", "evidence")),
+        ("evidence", "en"), ("huge", "zh"),
+        *((name, "ru") for name in ("huge", "guarded", "old")), ("evidence", "zh"), ("huge", "en"),
+    ]),
 )
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, browser, name, language):
     n_charts = {"refused": 1, "old": 3}.get(name, 5)

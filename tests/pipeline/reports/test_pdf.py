@@ -99,6 +99,7 @@ def test_the_drawings_have_their_colours(attacked):
     assert blue_over_red.sum() > 200
 
 
+@pytest.mark.thorough
 def test_the_same_document_gives_the_same_bytes_in_another_process(attacked, tmp_path):
     (tmp_path / "d.json").write_text(json.dumps(attacked[0]), encoding="ascii")
     code = ("import json, logging, sys, pathlib; logging.basicConfig(); from pipeline.reports import render\n"

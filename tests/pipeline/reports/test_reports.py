@@ -17,6 +17,7 @@ from pipeline.reports.numbers import numbers_of
 from pipeline.reports.page import page_of
 from pipeline.reports.words import LANGUAGES
 from tests.pipeline.reports.conftest import RULES
+from tests.variants import first
 
 # The documents are made once: by one worker.
 pytestmark = pytest.mark.xdist_group("reports")
@@ -40,7 +41,7 @@ def spaced(text):
 @pytest.mark.parametrize(
     ("kind", "language"),
     [
-        pytest.param(kind, language, marks=[pytest.mark.thorough] if (kind, language) in (("html", "en"), ("html", "zh")) else [])
+        pytest.param(kind, language, marks=[pytest.mark.thorough] if kind != "json" and language != "ru" else [])
         for kind in TEXTS
         for language in LANGUAGES
     ],
@@ -54,7 +55,7 @@ def test_every_situation_has_a_report_without_gaps(documents, rendered, kind, la
         assert kind == "json" or not re.search(r"\b(nan|inf)\b|\{\w+\}(?!\{boom)", report.replace("{0}{boom}", "")), name
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", first(1, LANGUAGES))
 @pytest.mark.parametrize("kind", TEXTS)
 def test_the_same_document_gives_the_same_bytes(documents, rendered, kind, language):
     for name in ("paying", "hostile"):

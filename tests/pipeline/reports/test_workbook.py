@@ -21,6 +21,7 @@ from pipeline.reports.words import LANGUAGES, words_of
 from tests.hostile import TEXTS
 from tests.libreoffice import recalculate
 from tests.pipeline.reports.odd_made import odd_documents
+from tests.variants import first
 
 pytestmark = pytest.mark.xdist_group("reports")  # the documents are made once: by one worker
 STATED = {"profit": "incremental_profit", "benefit": "benefit", "cost": "cost", "net": "net", "roi": "roi", "npv": "npv",
@@ -28,8 +29,8 @@ STATED = {"profit": "incremental_profit", "benefit": "benefit", "cost": "cost", 
           "benefit_a_month": "monthly_benefit"}  # fmt: skip
 
 
-COMPUTED = ("paying", "harming", "no margin", "no costs", "free", "saved hours", "hostile", "no effect", "checks of one",
-            "million million")  # fmt: skip
+COMPUTED = ("paying", "harming", "no margin", "no costs", "hostile", "million million")
+MORE = ("free", "saved hours", "no effect", "checks of one")
 FIRST_LEADS = (5, 2)  # column and row of the leads of the first day
 
 
@@ -112,6 +113,11 @@ def changed(content, **values):
     return saved.getvalue()
 
 
+def assert_no_error(workbook):
+    for sheet in workbook:
+        assert not [cell.coordinate for row in sheet.iter_rows() for cell in row if cell.data_type == "e"], sheet.title
+
+
 def corrected(content, column, row, more):
     """The workbook with one cell of the days raised, as whoever finds a forgotten lead would."""
     workbook = opened(content)
@@ -132,7 +138,6 @@ def recalculated(documents, written, tmp_path_factory):
     check = inputs_of(opened(written("paying")))["average_check"].value
     files["higher check"] = changed(written("paying"), average_check=check * 1.25)
     files["corrected day"] = corrected(written("harming"), *FIRST_LEADS, 5)
-    files |= {f"in {language}": written("paying", language) for language in LANGUAGES if language != "en"}
     found = recalculate(files, tmp_path_factory.mktemp("recalculated"))
     return {name: opened(content, values=True, is_plain=True) for name, content in found.items()}
 
@@ -143,11 +148,17 @@ def test_with_the_first_inputs_the_sheet_says_what_the_report_says(documents, re
     assert_same(results_of(opened(written(name), values=True)), documents[name], name)  # for readers that do not compute
 
 
-def test_in_every_language_the_results_are_the_same(documents, recalculated):
+@pytest.mark.thorough
+def test_in_every_language_and_situation_the_results_are_the_same(documents, written, tmp_path):
+    files = {name: written(name) for name in MORE} | {language: written("paying", language) for language in LANGUAGES}
+    found = {name: opened(content, values=True, is_plain=True) for name, content in recalculate(files, tmp_path).items()}
+    for name in MORE:
+        assert_same(results_of(found[name]), documents[name], name)
     for language in LANGUAGES:
-        workbook = recalculated["paying" if language == "en" else f"in {language}"]
-        assert_same(results_of(workbook, language), documents["paying"], language)
-        assert [row[4:] for row in sums_of(workbook, language)] == [row[4:] for row in sums_of(recalculated["paying"])]
+        assert_same(results_of(found[language], language), documents["paying"], language)
+        assert [row[4:] for row in sums_of(found[language], language)] == [row[4:] for row in sums_of(found["en"])]
+    for workbook in found.values():
+        assert_no_error(workbook)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +184,8 @@ def test_a_higher_check_stretches_the_revenue_and_nothing_else(documents, recalc
 
 
 def test_no_cell_holds_an_error(recalculated):
-    for name, workbook in recalculated.items():
-        for sheet in workbook:
-            wrong = [cell.coordinate for row in sheet.iter_rows() for cell in row if cell.data_type == "e"]
-            assert not wrong, (name, sheet.title)
+    for workbook in recalculated.values():
+        assert_no_error(workbook)
 
 
 def test_without_margin_or_costs_there_is_no_roi(written):
@@ -193,7 +202,7 @@ def parts_of(content):
 
 
 def test_only_our_own_formulas_and_no_link(documents, written):
-    for name in documents:
+    for name in (name for name in documents if not name.startswith("verdict")):
         parts = parts_of(written(name, "ru"))
         assert not [part for part in parts if "external" in part.lower() or "vba" in part.lower()]
         sheets = [text for part, text in parts.items() if part.startswith("xl/worksheets/")]
@@ -288,7 +297,7 @@ def sums_of(workbook, language="en"):
 
 def test_the_days_sum_to_the_weeks_and_to_the_report(documents, recalculated):
     """Recalculated by LibreOffice: days, the sums above them, the sheet of weeks and the funnel tell the same."""
-    for name in ("paying", "harming", "checks of one", "million million"):
+    for name in ("paying", "harming", "million million"):
         workbook, funnel = recalculated[name], {row["step"]: row for row in documents[name]["funnel"]}
         rows = rows_of(workbook, "days")
         titles = rows[0]
@@ -327,7 +336,7 @@ def test_a_document_without_days_shows_its_weeks(written):
     assert sum(row[0] == "Week" for row in rows_of(workbook, "data")) == 28
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", first(1, LANGUAGES))
 def test_every_workbook_says_its_verdict_why_and_what_is_wrong_with_the_data(documents, written, language):
     told = ("no effect", "one week", "nobody came", "silent source", "million million")
     for name in (*told, "harming", "no margin", "no costs") if language == "ru" else told[:4]:
