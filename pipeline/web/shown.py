@@ -100,7 +100,7 @@ class Shown:
         if was.is_programme or now.is_programme:
             say = numbers.words.say
             links = [(_snapshot(entry), f"{say('dash.launch.open')}: {numbers.moment(entry.as_of)}") for entry in (older, newer)]
-            return self._notice(request, viewer, "programme", 200, [*links, (_address(name), say("dash.snapshot.back"))])
+            return self._notice(request, viewer, "programme", 200, [*links, (_address(name), self._back(newer, numbers))])
         sides = [{"moment": numbers.moment(entry.as_of), "address": _snapshot(entry)} for entry in (older, newer)]
         return self._answer(
             request, viewer, "compare", title=numbers.words.say("dash.compare.title"), section="overview", address=_address(name),
@@ -132,7 +132,8 @@ class Shown:
         page = self._written(entry, viewer.language)
         if page is None:
             return self._too_old(request, viewer, entry)
-        strip = self._press.strip(viewer, self._press.numbers(viewer.language).moment(entry.as_of), _address(entry.launch),
+        numbers = self._press.numbers(viewer.language)
+        strip = self._press.strip(viewer, numbers.moment(entry.as_of), _address(entry.launch), self._back(entry, numbers),
                                   _snapshot(entry))  # fmt: skip
         return HTMLResponse(page.replace("<body>", f"<body>{strip}", 1), headers={"Content-Security-Policy": report_policy(page)})
 
@@ -165,6 +166,11 @@ class Shown:
         file = (f"{_snapshot(entry)}/document.json", say("dash.snapshot.json"))
         back = (_address(entry.launch), say("dash.snapshot.back"))
         return self._notice(request, viewer, "old", 200, (file, back), **version)
+
+    def _back(self, entry: Entry, numbers: Numbers) -> str:
+        """What the way back from a stored report is called."""
+        (found,) = self._archive.digests([entry], digest_of)
+        return numbers.words.say("dash.programme.back" if found.is_programme else "dash.snapshot.back")
 
     def _notice(self, request: Request, viewer: Viewer, code: str, status: int,
                 links: Sequence[tuple[str, str]] | None = None, **told: str) -> Response:  # fmt: skip

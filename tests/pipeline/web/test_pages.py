@@ -217,6 +217,7 @@ def test_every_stored_report_of_a_programme_opens_as_it_was(site: Site, owner: r
         page = get(owner, site, snapshot)
         assert page.status_code == 200
         assert "sha256-" in page.headers["content-security-policy"]
+        assert "К программе" in page.text
     compared = get(owner, site, f"/launches/ai/compare?older={older}&newer={newer}")
     assert compared.status_code == 200
     assert "Программы не сравниваются" in compared.text
