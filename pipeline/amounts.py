@@ -173,9 +173,10 @@ def _read(text: str, kind: Kind, where: str, currency: str) -> Quantity:
     parts = re.split(r"\s*(?:\.\.+|…|(?<=[\d%])\s*–\s*(?=\d))\s*", text)
     if len(parts) > 3 or not all(parts):
         raise ConfigError(f"{where}: {shown(text)} is no range", hint="write low..high or low..likely..high, as in 12..18%")
-    ends = [_one(part, kind, where, currency) for part in _shared_unit(parts)]
+    units = _shared_unit(parts)
+    ends = [_one(part, kind, where, currency) for part in units]
     if ends != sorted(ends):
-        turned = "..".join(f"{end:g}" for end in sorted(ends))
+        turned = "..".join(part for _, part in sorted(zip(ends, units, strict=True)))
         raise ConfigError(f"{where}: the range {shown(text)} stands upside down", hint=f"the smaller end comes first: {turned}")
     if len(ends) == 1 or isclose(ends[0], ends[-1], rel_tol=1e-12, abs_tol=1e-300):
         return Quantity.point(ends[0])

@@ -22,8 +22,8 @@ N_DRAWS = 10_000
 SEED = 7
 SWING = 0.1  # what a tornado moves a figure by that was given as one number
 COSTS = ("one_off_cost", "monthly_cost", "rollout_hours", "hours_a_month")
-# What a tornado leaves alone: not what will happen, but how it is looked at.
-STRUCTURE = ("months", "start_month", "payback_within", "discount_rate")
+# Beside inputs that are no range (`is_fixed`) a tornado leaves it alone: not what will happen, but how it is looked at.
+DISCOUNT = "discount_rate"
 FLAT = (1.0,) * 12
 
 
@@ -57,8 +57,10 @@ class Outcome:
 
     @property
     def is_revenue_based(self) -> bool:
-        """No margin was given although revenue depends on one: benefit is revenue, and ROI flatters."""
-        return "margin" not in self.quantities and "revenue_a_month" in self.scenario.parts
+        """No margin was given although there is revenue: benefit is revenue, and ROI flatters. Savings need no margin."""
+        if "margin" in self.quantities or "revenue_a_month" not in self.scenario.parts:
+            return False
+        return any(np.any(found["revenue"].numbers != 0) for found in (self.points, self.draws) if found)
 
     @property
     def p_net_positive(self) -> float | None:
@@ -270,7 +272,7 @@ def _tornado(
         if not quantity.is_certain:
             low, high = (float(end) for end in np.quantile(drawn[name], [0.1, 0.9]))
             ends[name] = (low, high)
-        elif is_certain and name not in STRUCTURE and quantity.middle:
+        elif is_certain and name != DISCOUNT and quantity.middle and not scenario.inputs[name].is_fixed:
             asked = scenario.inputs[name]
             least, most = bounds(asked.kind, asked.least, asked.most)
             moved = sorted((quantity.middle * (1 - SWING), quantity.middle * (1 + SWING)))

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connectors.secrets import masked_json
-from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError
 from pipeline.options import json_option, language_option
 
 if TYPE_CHECKING:
     from pipeline.cli import Invocation
-    from pipeline.promises import Promise
     from pipeline.reports.numbers import Numbers
     from pipeline.scenarios import Input, Scenario
+
+
+MOST_MONTHS = 1200.0  # of a single formula: a hundred years
+WHOLE_MONTHS = ("irr", "effective_months")  # formulas that go month by month
 
 
 class _Calculators(click.Group):
@@ -103,7 +105,7 @@ def _scenario_command(name: str, folder: Path) -> click.Command:
         click.Option(["--example", "is_example"], is_flag=True, help="Start from the published example's figures."),
         click.Option(["--explain", "is_explained"], is_flag=True, help="Every formula, and where published figures are loose."),
         click.Option(["--xlsx"], type=click.Path(path_type=Path), help="Write a workbook with live formulas."),
-        click.Option(["--seed"], type=int, default=7, show_default=True, help="Of the draws, when there are ranges."),
+        click.Option(["--seed"], type=click.IntRange(min=0), default=7, show_default=True, help="Of the draws."),
         click.Option(["--currency"], metavar="CODE", help="Of all amounts (default: the business's)."),
     ]
     command = click.Command(name, params=options, callback=_run_scenario(scenario), help=scenarios.text_in(scenario.about, "en"))
@@ -123,6 +125,7 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
         from pipeline.amounts import Quantity
         from pipeline.calculation import document_of
         from pipeline.calculator import FLAT, compute
+        from pipeline.questions import ask
 
         given: dict[str, object] = dict(scenario.example) if options["is_example"] else {}
         where = dict.fromkeys(given, f"{scenario.file} [example]")
@@ -140,7 +143,8 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
         if options["season"] is not None:
             season = _season(options["season"])
         numbers = _numbers(invocation, options["language"], _currency(currency))
-        if scenario.missing({**_defaults(scenario), **given}) and sys.stdin.isatty() and sys.stderr.isatty():
+        known = scenario.read_given(given, where, numbers.currency)
+        if scenario.missing(known) and sys.stdin.isatty() and sys.stderr.isatty():
             given |= ask(scenario, given, numbers, _prompt)
         quantities: Mapping[str, Quantity] = scenario.read_inputs(given, where, numbers.currency)
         outcome = compute(scenario, quantities, season=season, seed=options["seed"])
@@ -159,40 +163,6 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
     return run
 
 
-def _defaults(scenario: "Scenario") -> dict[str, object]:
-    return {name: asked.default for name, asked in scenario.inputs.items() if asked.default is not None}
-
-
-def ask(scenario: "Scenario", given: Mapping[str, object], numbers: "Numbers", answer: Callable[[str], str]) -> dict[str, object]:
-    """Asks for what was not given, until every answer can be read; an empty one leaves out what may be left out."""
-    from pipeline.reports.figures import quantity
-    from pipeline.scenarios import read_one, text_in
-
-    say = numbers.words.say
-    answers: dict[str, object] = {}
-    for name, asked in scenario.inputs.items():
-        if name in given:
-            continue
-        label = text_in(asked.label, numbers.words.language)
-        if asked.default is not None:
-            usual = quantity(numbers, asked.kind, read_one(name, asked, asked.default, name, numbers.currency))
-            label = say("calc.ask.default", label=label, value=usual)
-        elif asked.is_optional:
-            label = say("calc.ask.optional", label=label)
-        while True:
-            text = answer(label).strip()
-            if not text and (asked.is_optional or asked.default is not None):
-                break
-            try:
-                read_one(name, asked, text, name, numbers.currency)
-            except ConfigError as error:
-                click.echo(f"{error} ({error.hint})", err=True)
-                continue
-            answers[name] = text
-            break
-    return answers
-
-
 def _read_file(path: Path, scenario: "Scenario") -> dict[str, Any]:
     """The `inputs`, `season` and `currency` of a file. Raises ConfigError."""
     from pipeline.strict import Place, nearest, read_toml
@@ -204,9 +174,12 @@ def _read_file(path: Path, scenario: "Scenario") -> dict[str, Any]:
             raise ConfigError(
                 f"{Place(path, key)}: unknown key {key!r}{nearest(key, known)}", hint=f"valid keys: {', '.join(known)}"
             )
-    if document.get("scenario", scenario.name) != scenario.name:
+    named = document.get("scenario", scenario.name)
+    if not isinstance(named, str):
+        raise ConfigError(f"{Place(path, 'scenario')}: expected the name of a scenario", hint=f'scenario = "{scenario.name}"')
+    if named != scenario.name:
         raise ConfigError(
-            f"{Place(path, 'scenario')}: this file is for another scenario", hint=f"run payback calc {document['scenario']}"
+            f"{Place(path, 'scenario')}: this file is for another scenario", hint=f"run payback calc {named}"
         )
     inputs, season = document.get("inputs", {}), document.get("season")
     if not isinstance(inputs, dict):
@@ -214,9 +187,8 @@ def _read_file(path: Path, scenario: "Scenario") -> dict[str, Any]:
             f"{Place(path, 'inputs')}: expected a table of inputs", hint="for example [inputs] and below it leads = 250"
         )
     if season is not None:
-        is_list = isinstance(season, list) and all(isinstance(factor, int | float) for factor in season)
-        if not is_list:
-            raise ConfigError(f"{Place(path, 'season')}: expected a list of twelve numbers")
+        if not isinstance(season, list) or any(type(factor) not in (int, float) for factor in season):
+            raise ConfigError(f"{Place(path, 'season')}: expected a list of twelve numbers", hint="January to December")
         season = tuple(float(factor) for factor in season)
     return {"inputs": inputs, "season": season, "currency": document.get("currency")}
 
@@ -267,6 +239,8 @@ def _formula_command(name: str) -> click.Command:
             given[argument] = read(
                 options[f"input_{argument}"], kind, _flag(argument), currency=numbers.currency, **_bounds(argument)
             )
+            if argument == "months" and name in WHOLE_MONTHS and given[argument].middle % 1:
+                raise ConfigError(f"{_flag(argument)}: {given[argument].middle:g} is no whole number", hint="give a whole number")
         for argument, found in given.items():
             if not found.is_certain:
                 raise ConfigError(f"{_flag(argument)}: one number is needed here, not a range", hint="scenarios take ranges")
@@ -299,14 +273,14 @@ def _kind(argument: str) -> str:
         return "months"
     if argument.split("_")[0] in ("benefit", "cost", "income", "spend", "revenue", "once", "net", "check"):
         return "money"
-    return "number"
+    return "number" if argument in ("a", "b", "before", "after") else "count"
 
 
 def _bounds(argument: str) -> dict[str, float]:
     """What a formula's argument may be beyond its kind: a loss is possible, a discount rate above 100 % too."""
     if argument in ("benefit", "income", "net_a_month", "benefit_a_month"):
         return {"least": -1e15}
-    return {"most": 5.0} if argument == "rate" else {}
+    return {"most": 5.0} if argument == "rate" else {"most": MOST_MONTHS} if argument in ("months", "ramp") else {}
 
 
 @calc.command()
@@ -317,6 +291,7 @@ def _bounds(argument: str) -> dict[str, float]:
 def audit(invocation: "Invocation", /, promise: str | None, is_json: bool, language: str | None) -> None:
     """Recompute a vendor's promise: a file as in docs/calc.md, the name of a published one, or questions at a terminal."""
     from pipeline import promises
+    from pipeline.questions import ask_promise
     from pipeline.reports.promise import audit_document, render_audit
 
     if promise is None:
@@ -325,7 +300,7 @@ def audit(invocation: "Invocation", /, promise: str | None, is_json: bool, langu
                 "payback calc audit: no FILE was named", hint="name a file as in docs/calc.md, or run it at a terminal"
             )
         numbers = _numbers(invocation, language, None)
-        found = promises.audit(_asked(invocation, numbers, _prompt))
+        found = promises.audit(ask_promise(invocation.folder, numbers, _prompt))
     else:
         read = promises.read_promise(promises.find_promise(promise), invocation.folder)
         numbers = _numbers(invocation, language, read.currency)
@@ -334,23 +309,6 @@ def audit(invocation: "Invocation", /, promise: str | None, is_json: bool, langu
         click.echo(masked_json(audit_document(found, numbers), invocation.secrets))
     else:
         click.echo(render_audit(found, numbers), nl=False)
-
-
-def _asked(invocation: "Invocation", numbers: "Numbers", answer: Callable[[str], str]) -> "Promise":
-    """A promise out of answers: scenario, its inputs, what is said to come of them, which costs are mentioned."""
-    from pipeline import promises, scenarios
-
-    say, known = numbers.words.say, scenarios.names(invocation.folder)
-    scenario = scenarios.load(answer(say("audit.ask.scenario", names=numbers.words.listed(known))).strip(), invocation.folder)
-    inputs = ask(scenario, {}, numbers, answer)
-    stated = {}
-    for name in ("roi", "payback", "net"):
-        text = answer(say("audit.ask.stated", label=say(f"calc.result.{name}"))).strip()
-        if text:
-            stated[name] = text
-    costs = answer(say("audit.ask.costs", names=numbers.words.listed(CHECKLIST)))
-    mentioned = [part for part in re.split(r"[,;、，\s]+", costs) if part]
-    return promises.asked_promise(scenario, inputs, stated, mentioned, numbers.currency, invocation.folder)
 
 
 def _prompt(text: str) -> str:

@@ -76,15 +76,16 @@ def _ltv(check: Array, visits_a_month: Array, margin: Array, months: Array, kept
 def _p_value(reached_1: Array, n_1: Array, reached_2: Array, n_2: Array) -> Array:
     pooled = _ratio(reached_1 + reached_2, n_1 + n_2)
     error = np.sqrt(pooled * (1 - pooled) * (_ratio(np.ones_like(n_1), n_1) + _ratio(np.ones_like(n_2), n_2)))
-    return np.asarray(2 * ndtr(-np.abs(_ratio(_ratio(reached_2, n_2) - _ratio(reached_1, n_1), error))))
+    found = 2 * ndtr(-np.abs(_ratio(_ratio(reached_2, n_2) - _ratio(reached_1, n_1), error)))
+    return np.where((reached_1 <= n_1) & (reached_2 <= n_2), found, np.nan)  # more than all of them is no share
 
 
 def _sample_size(rate_1: Array, rate_2: Array) -> Array:
-    """A group, 80 % power, 5 % two-sided (`roi.sample_size_two_proportions`)."""
+    """A group, 80 % power, 5 % two-sided (`roi.sample_size_two_proportions`); a case is a whole one."""
     middle = (rate_1 + rate_2) / 2
     null = ndtri(0.975) * np.sqrt(2 * middle * (1 - middle))
     other = ndtri(0.8) * np.sqrt(rate_1 * (1 - rate_1) + rate_2 * (1 - rate_2))
-    return np.asarray(_ratio(null + other, rate_1 - rate_2) ** 2)
+    return np.ceil(_ratio(null + other, rate_1 - rate_2) ** 2)
 
 
 def _poisson_low(count: Array) -> Array:
@@ -129,11 +130,11 @@ FORMULAS: dict[str, Formula] = {
     "effective_months": Formula(("months", "ramp"), _effective,
                                 "IF(({1})<=1,{0},IF(({0})>=({1}),({0})-(({1})-1)/2,({0})*(({0})+1)/2/({1})))", unit="months"),
     "p_value": Formula(("reached_1", "n_1", "reached_2", "n_2"), _p_value,
-                       "2*NORMSDIST(-ABS((({2})/({3})-({0})/({1}))/SQRT((({0})+({2}))/(({1})+({3}))*(1-(({0})+({2}))/(({1})+({3})))"
-                       "*(1/({1})+1/({3})))))", "no_test"),
+                       "IF(AND({0}<={1},{2}<={3}),2*NORMSDIST(-ABS((({2})/({3})-({0})/({1}))/SQRT((({0})+({2}))/(({1})+({3}))"
+                       "*(1-(({0})+({2}))/(({1})+({3})))*(1/({1})+1/({3}))))),NA())", "no_test"),
     "sample_size": Formula(("rate_1", "rate_2"), _sample_size,
-                           "((NORMSINV(0.975)*SQRT((({0})+({1}))*(1-(({0})+({1}))/2))+NORMSINV(0.8)*SQRT(({0})*(1-({0}))"
-                           "+({1})*(1-({1}))))/(({0})-({1})))^2", "equal_rates", "count"),
+                           "ROUNDUP(((NORMSINV(0.975)*SQRT((({0})+({1}))*(1-(({0})+({1}))/2))+NORMSINV(0.8)*SQRT(({0})*(1-({0}))"
+                           "+({1})*(1-({1}))))/(({0})-({1})))^2,0)", "equal_rates", "count"),
     "poisson_low": Formula(("n",), _poisson_low, "IF(({0})>0,CHIINV(0.975,2*({0}))/2,0)"),
     "poisson_high": Formula(("n",), _poisson_high, "CHIINV(0.025,2*(({0})+1))/2"),
     "difference_half": Formula(("n_before", "n_after"), _half, "NORMSINV(0.975)*SQRT(({0})+({1}))"),

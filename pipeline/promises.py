@@ -71,7 +71,7 @@ class _Mentions:
 @dataclass(frozen=True, slots=True)
 class _File:
     title: Texts
-    source: str = ""
+    source: Texts = field(default_factory=dict)
     currency: str = "RUB"
     scenario: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Promise:
     """A promise as it was read."""
 
     title: Texts
-    source: str
+    source: Texts
     currency: str
     scenario: Scenario | None
     quantities: Mapping[str, Quantity]

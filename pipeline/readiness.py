@@ -19,6 +19,7 @@ from pipeline.programmes import Programme
 from pipeline.run import as_of_from, open_warehouse
 from pipeline.settings import Settings, SourceSettings, open_source
 from pipeline.stages import StageRule
+from pipeline.strict import nearest
 from pipeline.warehouse import Warehouse
 
 
@@ -55,7 +56,13 @@ def _spend(settings: Settings) -> list[Line]:
     if spend is None:
         return []
     last = max((last for spans in spend.known.values() for _, last in spans), default=None)
-    return [Line("ok", f"ad spend of {len(spend.channels)} channels is known up to {last}")]
+    lines = [Line("ok", f"ad spend of {len(spend.channels)} channels is known up to {last}")]
+    known = [rule.name for rule in settings.channels]
+    for channel in spend.channels if known else ():
+        if channel not in known:  # its money would stand beside no lead, and nobody would miss it
+            text = f"ad spend names the channel {channel!r}, which no [[channels]] of payback.toml is called"
+            lines.append(Line("warning", f"{text}{nearest(channel, known)}"))
+    return lines
 
 
 def _alerts(settings: Settings) -> list[Line]:

@@ -26,7 +26,7 @@ RESULTS = {
     "payback": "months", "break_even_margin": "share", "npv": "money", "irr": "share", "capacity": "money",
     "roi_with_capacity": "share",
 }  # fmt: skip
-_TEXTS = ("title", "about", "label", "why", "note")
+_TEXTS = ("title", "about", "label", "why", "note", "source")
 LANGUAGE_OF_LABELS = "en"  # where a file has no text in the reader's language
 
 Texts = Mapping[str, str]
@@ -78,7 +78,7 @@ class _File:
     title: Texts
     about: Texts
     on: date
-    source: str = ""
+    source: Texts = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     lines: Mapping[str, LineOf] = field(default_factory=dict)
     plan: _Parts = field(default_factory=_Parts)
@@ -108,7 +108,7 @@ class Scenario:
     title: Texts
     about: Texts
     on: date
-    source: str
+    source: Texts
     inputs: Mapping[str, Input]
     own: tuple[str, ...]
     lines: Mapping[str, Line]
@@ -118,10 +118,21 @@ class Scenario:
     file: Path
 
     def read_inputs(self, given: Mapping[str, object], where: Mapping[str, str], currency: str) -> dict[str, Quantity]:
-        """The quantities of all inputs that are known: given, or by default. Raises ConfigError for what is wrong or missing.
+        """The quantities of all inputs, given or by default. Raises ConfigError for what is wrong or missing.
 
         `where`: how messages call the place an input was given at.
         """
+        found = self.read_given(given, where, currency)
+        missing = self.missing(found)
+        if missing:
+            raise ConfigError(
+                f"{self.name}: not given: {', '.join(missing)}",
+                hint="give each as --name value or in a file (--file), answer the questions at a terminal, or try --example",
+            )
+        return found
+
+    def read_given(self, given: Mapping[str, object], where: Mapping[str, str], currency: str) -> dict[str, Quantity]:
+        """As `read_inputs`, of those that are known so far."""
         for name in given:
             if name not in self.inputs:
                 raise ConfigError(
@@ -133,12 +144,6 @@ class Scenario:
             value = given.get(name, asked.default)
             if value is not None:
                 found[name] = read_one(name, asked, value, where.get(name, name), currency)
-        missing = self.missing(found)
-        if missing:
-            raise ConfigError(
-                f"{self.name}: not given: {', '.join(missing)}",
-                hint="give each as --name value or in a file (--file), answer the questions at a terminal, or try --example",
-            )
         return found
 
     def missing(self, known: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,6 @@
 """A plan in a terminal: inputs, lines, results with their ranges, chances, what matters most, what to mind."""
 
+import re
 from collections.abc import Sequence
 from io import StringIO
 from typing import Any
@@ -8,15 +9,18 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as Grid
 
-from pipeline.calculator import FLAT, N_DRAWS, Outcome
+from pipeline.calculator import COSTS, FLAT, N_DRAWS, Outcome
 from pipeline.reports import figures
 from pipeline.reports.numbers import NBSP, Numbers
 from pipeline.reports.terminal import GAP, GLUE, WIDTH, glued
 from pipeline.scenarios import RESULTS, text_in
 
-BAR = 24  # columns of the longest bar
+BAR = 16  # columns of the longest bar
 N_SWINGS = 8
 OUTSTANDING = 10.0
+_END = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")  # blanks and styles behind the last letter
+NO_COST = "no_cost"  # no cost was given at all: one sentence says what does not exist without it
+ON_REVENUE = ("full_benefit", "benefit")
 HIDDEN = ("full_benefit",)  # the figure behind others, shown where it is explained
 
 
@@ -50,7 +54,7 @@ def open_console() -> tuple[Console, StringIO]:
 def finished(buffer: StringIO) -> str:
     """The text of the page."""
     text = buffer.getvalue().replace(GLUE, NBSP).replace(GAP, "")
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    return "\n".join(_END.sub(lambda end: end[0].replace(" ", ""), line) for line in text.splitlines()) + "\n"
 
 
 def heading(console: Console, text: str) -> None:
@@ -72,9 +76,15 @@ def table(console: Console, rows: Sequence[Sequence[str]], heads: Sequence[str] 
 
 def result_label(outcome: Outcome, numbers: Numbers, name: str) -> str:
     """The name of a result; benefit is called revenue where no margin was given."""
-    if name == "benefit" and outcome.is_revenue_based:
-        name = "benefit_on_revenue"
+    if name in ON_REVENUE and outcome.is_revenue_based:
+        name = f"{name}_on_revenue"
     return numbers.words.say(f"calc.result.{name}")
+
+
+def how(outcome: Outcome, numbers: Numbers, name: str) -> str:
+    """How a result is computed, in words; without a margin there is none in them."""
+    is_on_revenue = outcome.is_revenue_based and name in (*ON_REVENUE, "net", "roi")
+    return numbers.words.say(f"calc.how.{name}_on_revenue" if is_on_revenue else f"calc.how.{name}")
 
 
 def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
@@ -82,16 +92,15 @@ def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
     say, found = numbers.words.say, []
     if outcome.is_revenue_based:
         margin = outcome.points["break_even_margin"].point
-        found.append(
-            say("calc.note.revenue_only") if margin is None else say("calc.note.revenue", margin=numbers.percent(margin))
-        )
-    lacking = [name for name, asked in outcome.scenario.inputs.items() if name not in outcome.quantities and name != "margin"]
-    scenario = outcome.scenario
-    used = {name for expression in (*scenario.parts.values(), *(line.expression for line in scenario.lines.values()))
-            for name in expression.names}  # fmt: skip
-    if "hour_rate" in lacking and not {"rollout_hours", "hours_a_month"} & outcome.quantities.keys() and "hour_rate" not in used:
-        lacking.remove("hour_rate")  # asked for only where hours wait for it; the hours themselves are listed
-    if lacking:
+        if margin is None or margin == 0:
+            found.append(say("calc.note.revenue_only"))
+        elif margin <= 1:
+            found.append(say("calc.note.revenue", margin=numbers.percent(margin)))
+        else:
+            found.append(say("calc.note.revenue_never"))
+    if outcome.points["cost"].reason == NO_COST:
+        found.append(say("calc.note.no_cost"))
+    if (lacking := _not_counted(outcome)):  # fmt: skip
         titles = (figures.label(numbers, outcome, outcome.scenario.inputs[name].label) for name in lacking)
         found.append(say("calc.note.not_counted", names=say("format.semicolon").join(titles)))
     roi = outcome.points["roi"].point
@@ -104,6 +113,20 @@ def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
         found.append(say("calc.note.draws", n=numbers.whole(N_DRAWS), seed=str(outcome.seed)))
     found.append(say("calc.note.plan"))
     return found
+
+
+def _not_counted(outcome: Outcome) -> list[str]:
+    """Inputs that were not given and that a cost or the benefit would take; what only other lines need is no part of them."""
+    scenario = outcome.scenario
+    used = {*COSTS}
+    waiting = [name for expression in scenario.parts.values() for name in expression.names]
+    while waiting:
+        name = waiting.pop()
+        used.add(name)
+        waiting += scenario.lines[name].expression.names if name in scenario.lines else ()
+    if {"rollout_hours", "hours_a_month"} & outcome.quantities.keys():
+        used.add("hour_rate")  # asked for only where hours wait for it
+    return [name for name in scenario.inputs if name in used and name not in outcome.quantities]
 
 
 def _inputs(console: Console, outcome: Outcome, numbers: Numbers) -> None:
@@ -130,7 +153,7 @@ def _results(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     heading(console, say("calc.results", months=figures.written(numbers, "months", outcome.quantities["months"].middle)))
     rows, is_certain = [], not outcome.draws
     for name, kind in RESULTS.items():
-        if name in HIDDEN or name not in outcome.points or (name == "saving" and "saving_a_month" not in outcome.scenario.parts):
+        if name in HIDDEN or not is_there(outcome, name) or (name != "cost" and outcome.points[name].reason == NO_COST):
             continue
         row = [result_label(outcome, numbers, name), figures.value_of(numbers, kind, outcome.points[name], name=name)]
         if not is_certain:
@@ -139,6 +162,11 @@ def _results(console: Console, outcome: Outcome, numbers: Numbers) -> None:
         rows.append(row)
     heads = ("", *(say(f"calc.column.{name}") for name in ("middle", "median", "80", "95")))
     table(console, rows, () if is_certain else heads)
+
+
+def is_there(outcome: Outcome, name: str) -> bool:
+    """Whether a plan has the result; a saving only where the scenario has one."""
+    return name in outcome.points and (name != "saving" or "saving_a_month" in outcome.scenario.parts)
 
 
 def _chances(console: Console, outcome: Outcome, numbers: Numbers) -> None:
@@ -173,7 +201,7 @@ def _tornado(console: Console, outcome: Outcome, numbers: Numbers) -> None:
         kind = outcome.scenario.inputs[swing.name].kind
         bar = "█" * max(round(BAR * swing.width / widest), 1)
         ends = numbers.interval(figures.written(numbers, kind, swing.low), figures.written(numbers, kind, swing.high))
-        net = f"{numbers.money(swing.net_at_low)} → {numbers.money(swing.net_at_high)}"
+        net = f"{numbers.full_money(swing.net_at_low)} → {numbers.full_money(swing.net_at_high)}"
         rows.append((f"{bar:<{BAR}}", swing.name, ends, net))
     table(console, rows)
 
@@ -186,9 +214,9 @@ def _definitions(console: Console, outcome: Outcome, numbers: Numbers) -> None:
     for part, expression in outcome.scenario.parts.items():
         console.print(Padding(glued(f"{part} = {expression.text}"), (0, 0, 0, 2)))
     for name in RESULTS:
-        if name in outcome.points:
+        if is_there(outcome, name) and outcome.points[name].reason != NO_COST:
             shown = figures.value_of(numbers, RESULTS[name], outcome.points[name], name=name)
-            text = f"{result_label(outcome, numbers, name)} = {numbers.words.say(f'calc.how.{name}')} = {shown}"
+            text = f"{result_label(outcome, numbers, name)} = {how(outcome, numbers, name)} = {shown}"
             console.print(Padding(glued(text), (0, 0, 0, 2)))
 
 

@@ -12,7 +12,7 @@ from pipeline.amounts import bounds
 from pipeline.calculator import COSTS, Outcome
 from pipeline.cashflow import PAYBACK_HORIZON_MONTHS
 from pipeline.reports import figures
-from pipeline.reports.calculation import chances, result_label
+from pipeline.reports.calculation import chances, is_there, result_label
 from pipeline.reports.cells import Book, Kind, Sheet, Value
 from pipeline.reports.numbers import Numbers
 from pipeline.scenarios import PARTS, RESULTS, Scenario, text_in
@@ -73,17 +73,17 @@ def _plan(sheet: Sheet, outcome: Outcome, table: str) -> dict[str, str]:
         title, value = say(f"calc.{name}") if name not in RESULTS else "", _cost_part(outcome, name)
         how, is_never = "", False
         if name in RESULTS:
-            title, value, how = result_label(outcome, numbers, name), outcome.points[name].point, say(f"calc.how.{name}")
+            title, value, how = say(f"calc.result.{name}"), outcome.points[name].point, say(f"calc.how.{name}")
             is_never = value is None and outcome.points[name].reason == "never"
         shown: Value = never if is_never else value
         is_total = name in ("net", "roi", "payback")
         if name == "benefit" and has_revenue:
-            _choice(sheet, outcome, cells["margin"], say("calc.result.benefit"), say("calc.result.benefit_on_revenue"), "name")
+            _choice(sheet, outcome, cells, say("calc.result.benefit"), say("calc.result.benefit_on_revenue"), "name")
             title = ""
         cells[name] = _live(sheet, title, formula.format(**cells), shown, RESULTS.get(name, "money"), how, is_total=is_total)
     sheet.row += 1
     if has_revenue:
-        _choice(sheet, outcome, cells["margin"], "", say("calc.note.revenue_only"), "note")
+        _choice(sheet, outcome, cells, "", say("calc.note.revenue_only"), "note")
         sheet.row += 1
     sheet.line(say("calc.note.plan"), "note", columns=4)
     sheet.page.protect("", {"format_columns": True, "format_rows": True, "select_locked_cells": True})
@@ -122,11 +122,12 @@ def _live(sheet: Sheet, title: str, formula: str, value: Value, kind: str, how: 
     return f"$B${sheet.row}"
 
 
-def _choice(sheet: Sheet, outcome: Outcome, margin: str, with_it: str, without: str, style: str) -> None:
-    """A text that follows from whether the margin's cell is filled."""
+def _choice(sheet: Sheet, outcome: Outcome, cells: Mapping[str, str], with_it: str, without: str, style: str) -> None:
+    """A text that follows from whether the margin's cell is filled; where there is no revenue none is needed."""
     given, lacking = (text.replace('"', '""') for text in (with_it, without))
-    shown = without if "margin" not in outcome.quantities else with_it
-    sheet.formula(0, f'IFERROR(IF(ISNUMBER({margin}),"{given}","{lacking}"),"")', shown, "whole", style)
+    has_none = f"AND(NOT(ISNUMBER({cells['margin']})),N({cells['revenue']})<>0)"
+    is_lacking = "margin" not in outcome.quantities and outcome.points["revenue"].point not in (None, 0)
+    sheet.formula(0, f'IFERROR(IF({has_none},"{lacking}","{given}"),"")', without if is_lacking else with_it, "whole", style)
 
 
 def _kind(kind: str) -> Kind:
@@ -249,7 +250,7 @@ def _ranges(sheet: Sheet, outcome: Outcome) -> None:
         for name, kind in RESULTS.items():
             found = {share: outcome.interval(name, share) for share in (0.8, 0.95)}
             narrow, wide = found[0.8], found[0.95]
-            if narrow is None or wide is None:
+            if narrow is None or wide is None or not is_there(outcome, name):
                 continue
             sheet.text(0, result_label(outcome, numbers, name), "name")
             never = say("calc.reason.never")

@@ -3,11 +3,12 @@
 from pipeline.amounts import Quantity
 from pipeline.calculator import Outcome
 from pipeline.expressions import Value
-from pipeline.reports.numbers import Numbers
+from pipeline.reports.numbers import LARGEST_RATE, Numbers
 from pipeline.scenarios import Texts, text_in
 
 # Rates that grow beyond what a figure can tell.
 RATES = ("irr", "compound_roi")
+LEAST_P = 0.001  # of p-values: below it a bound is written
 
 
 def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str:
@@ -23,8 +24,8 @@ def written(numbers: Numbers, kind: str, value: float, *, name: str = "") -> str
             return numbers.percent(value, digits=_digits(value * 100, 1), is_signed=True)
         case "money":
             return numbers.full_money(value, digits=0 if abs(value) >= 100 or value == int(value) else 2)
-        case "p_value" if value < 0.001:
-            return numbers.words.say("probability.below", bound=numbers.decimal(0.001, digits=3))
+        case "p_value" if value < LEAST_P:
+            return numbers.words.say("probability.below", bound=numbers.decimal(LEAST_P, digits=3))
         case "months":
             return numbers.words.say("unit.months", n=numbers.decimal(value, digits=_digits(value, 1)))
         case "hours":
@@ -70,10 +71,16 @@ def span(numbers: Numbers, outcome: Outcome, name: str, kind: str, share: float)
     low, _, high = found
     if low == high and low is not None:
         return ""
-    texts = [
-        numbers.words.say("calc.reason.never") if end is None else written(numbers, kind, end, name=name) for end in (low, high)
-    ]
-    return texts[0] if texts[0] == texts[1] else numbers.interval(*texts)
+    say = numbers.words.say
+    if low is None:
+        return say("calc.reason.never")
+    shown = written(numbers, kind, low, name=name)
+    if high is None:
+        return say("calc.span.never", low=shown)
+    if name in RATES and low <= LARGEST_RATE < high:
+        return say("calc.span.above", low=shown, bound=numbers.percent(LARGEST_RATE, digits=0))
+    upper = written(numbers, kind, high, name=name)
+    return shown if shown == upper else numbers.interval(shown, upper)
 
 
 def median(numbers: Numbers, outcome: Outcome, name: str, kind: str) -> str:

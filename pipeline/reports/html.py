@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from pipeline.reports.charts import fan_chart, forecast_chart, on_page, placebo_chart, waterfall, weekly_chart
 from pipeline.reports.numbers import MINUS, NBSP
 from pipeline.reports.page import Page, page_of
+from pipeline.reports.words import Words
 
 FOLDER = Path(__file__).parent
 # Chinese may end a line between a figure and its measure word; a figure stays with the character after it.
@@ -21,6 +22,9 @@ _GLUED = re.compile(r"(?:(?<![^\s(«„])[вксуоиаВКСУОИА]|(?<![\w.
 # What a cell says beside its figure: `+71 % (от +33 до +126 %)`.
 _BESIDE = re.compile(r"(.*\S)( ?)([(（][^()（）]*[)）])")
 NARROW, WIDE = 328, 880  # pixels; a page shows the one that fits
+# A heading of a section; those that are linked from elsewhere have a name already.
+_HEADING = re.compile(r'<h2(?: id="([a-z]+)")?>(.*?)</h2>', re.DOTALL)
+_CONTENTS = Markup("<!-- contents -->")
 N_GUARDS = 3  # beside the verdict, the worst; all of them stand with the claims
 
 
@@ -38,10 +42,26 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         placebo=_placebo(page),
         fan=_fan(page),
         forecast=_forecast(page),
+        contents=_CONTENTS,
         half_life=(document.get("forecast") or {}).get("half_life_months", 0),
         n_guards=N_GUARDS if page.claims else len(page.guards),
     )
-    return text
+    return with_contents(text, page.numbers.words)
+
+
+def with_contents(text: str, words: Words) -> str:
+    """A page with a folded list of its sections in the place kept for it, all but the verdict, which stands right above."""
+    sections: list[str] = []
+
+    def name(heading: re.Match[str]) -> str:
+        known, title = heading.groups()
+        key = known or f"section-{len(sections)}"
+        sections.append(f'<li><a href="#{key}">{title}</a></li>')
+        return f'<h2 id="{key}">{title}</h2>'
+
+    named = _HEADING.sub(name, text)
+    summary = f"<summary>{escape(words.say('contents.title'))}</summary>"
+    return named.replace(_CONTENTS, f'<nav><details>{summary}<ol>{"".join(sections[1:])}</ol></details></nav>', 1)
 
 
 @cache

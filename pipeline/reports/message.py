@@ -106,7 +106,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     say = numbers.words.say
     monday = report_week(document)
     span = numbers.span(monday, monday + timedelta(days=7))
-    week, moment = str(monday.isocalendar().week), numbers.moment(document["as_of"])
+    week, moment = str(monday.isocalendar().week), sentences.data_as_of(numbers, document)
     yield _Line("week", say("message.week", number=week, span=span, moment=moment))
     if document["known_on"] != document["as_of"][:10]:
         yield _Line("known", say("message.known_on", day=numbers.day(document["known_on"])))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import localcontext
 from math import floor, isclose
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -188,15 +189,23 @@ class Numbers:
         """A UTC time stamp to the minute, on the business's clock; a date as a date."""
         if len(at) == 10:
             return self.day(at)
-        stamp = datetime.fromisoformat(at)
-        stamp = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).astimezone(ZoneInfo(self.timezone))
+        stamp = self._local(at)
         return self.words.say("format.moment", day=self.day(stamp.date()), time=f"{stamp:%H:%M}")
+
+    def local_day(self, at: str) -> date:
+        """The day of a UTC time stamp on the business's clock."""
+        return self._local(at).date()
+
+    def _local(self, at: str) -> datetime:
+        stamp = datetime.fromisoformat(at)
+        return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).astimezone(ZoneInfo(self.timezone))
 
     def _date(self, day: date | str, key: str) -> str:
         return format_date(_as_date(day), self.words.say(key), locale=self.words.language)
 
     def _decimal(self, value: float, pattern: str) -> str:
-        return format_decimal(value, pattern, locale=self.words.language)
+        with localcontext(prec=330):  # a product of figures somebody mistyped is long, and no fault of the program
+            return format_decimal(value, pattern, locale=self.words.language)
 
     def _compact(self, size: float) -> str:
         """`1,2 млн`; rounded first, or 999 950 000 would become 1000 millions."""

@@ -15,6 +15,7 @@ from pipeline.reports.ahead import Fan, Hurdles
 from pipeline.reports.beside import Beside
 from pipeline.reports.charts import Week
 from pipeline.reports.doubts import GuardLine, Waiting
+from pipeline.reports.elsewhere import elsewhere
 from pipeline.reports.evidence import ClaimCard, Control, Placebo, Sensitivity
 from pipeline.reports.forecast import Foretold, foretold
 from pipeline.reports.heldout import HeldOut, holdout, panel
@@ -78,6 +79,7 @@ class Page:
     fan: Fan | None
     foretold: Foretold | None
     hurdles: Hurdles | None
+    elsewhere: tuple[str, ...]  # the same in lines, or why there is none
     since: Since | None
     unclosed: Table | None
     claims: tuple[ClaimCard, ...]
@@ -129,6 +131,7 @@ def page_of(document: Mapping[str, Json], language: str) -> Page:
         fan=ahead.fan(numbers, document),
         foretold=foretold(numbers, document),
         hurdles=ahead.hurdles(numbers, document),
+        elsewhere=elsewhere(numbers, document),
         since=since(numbers, document),
         unclosed=_unclosed(numbers, document),
         claims=evidence.claim_cards(numbers, document),
@@ -167,7 +170,7 @@ def _facts(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
         yield numbers.count("fact.counted", post["n_weeks"], span=numbers.span(post["start"], post["end"]))
     else:
         yield say("fact.nothing_counted")
-    yield say("fact.as_of", moment=numbers.moment(document["as_of"]))
+    yield say("fact.as_of", moment=sentences.data_as_of(numbers, document))
     if document["known_on"] != document["as_of"][:10]:
         yield say("fact.known_on", day=numbers.day(document["known_on"]))
 

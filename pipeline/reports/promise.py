@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.padding import Padding
 
+from connectors.text import clean_name
 from pipeline.promises import Audit, Figure, Remark
 from pipeline.reports import figures
 from pipeline.reports.calculation import finished, heading, open_console, result_label
@@ -23,8 +24,8 @@ def render_audit(found: Audit, numbers: Numbers) -> str:
     console, buffer = open_console()
     console.print(glued(say("audit.title"), style="dim"))
     console.print(glued(plain(text_in(found.promise.title, language)), style="bold"))
-    if found.promise.source:
-        console.print(glued(say("audit.source", source=plain(found.promise.source)), style="dim"))
+    if source := text_in(found.promise.source, language):
+        console.print(glued(say("audit.source", source=plain(source)), style="dim"))
     console.print(
         glued(say("audit.summary", **{tone: numbers.whole(count) for tone, count in counted(found).items() if tone != "note"}))
     )
@@ -46,6 +47,8 @@ def counted(found: Audit) -> dict[str, int]:
 def sentence(found: Audit, remark: Remark, numbers: Numbers) -> str:
     """A remark in words."""
     texts = {name: _written(numbers, figure) for name, figure in remark.figures.items()}
+    if "needed" in remark.figures:
+        texts["cases"] = numbers.count("audit.cases", remark.figures["needed"].low)
     texts |= {name: plain(text) for name, text in remark.texts.items() if name != "reason"}
     if "reason" in remark.texts:
         texts["reason"] = numbers.words.say(f"calc.reason.{remark.texts['reason']}")
@@ -55,12 +58,21 @@ def sentence(found: Audit, remark: Remark, numbers: Numbers) -> str:
         texts["subject"] = _subject(found, remark, numbers)
     told = numbers.words.say(f"audit.{remark.code}", **texts)
     note = text_in(remark.note, numbers.words.language)
-    return numbers.words.say("audit.noted", told=told, note=plain(note)) if note else told
+    return numbers.words.say("audit.noted", told=told.removesuffix("."), note=clean_name(note)) if note else told
 
 
 def _written(numbers: Numbers, figure: Figure) -> str:
+    if figure.kind == "p_value":
+        return _p_written(numbers, figure.low)
     low, high = (figures.written(numbers, figure.kind, end) for end in (figure.low, figure.high))
     return low if low == high else numbers.interval(low, high)
+
+
+def _p_written(numbers: Numbers, p_value: float) -> str:
+    """`p = 0,102`, or that it is below what is worth telling."""
+    if p_value < figures.LEAST_P:
+        return numbers.words.say("audit.p_below", bound=numbers.decimal(figures.LEAST_P, digits=3))
+    return numbers.words.say("audit.p", p=figures.written(numbers, "p_value", p_value))
 
 
 def _subject(found: Audit, remark: Remark, numbers: Numbers) -> str:
@@ -76,7 +88,7 @@ def _subject(found: Audit, remark: Remark, numbers: Numbers) -> str:
 def audit_document(found: Audit, numbers: Numbers) -> dict[str, Any]:
     """The audit as a document: remarks by code with their figures, and the sentences in the language of `numbers`."""
     return {
-        "schema_version": SCHEMA_VERSION, "title": dict(found.promise.title), "source": found.promise.source,
+        "schema_version": SCHEMA_VERSION, "title": dict(found.promise.title), "source": dict(found.promise.source),
         "currency": found.promise.currency, "scenario": None if found.outcome is None else found.outcome.scenario.name,
         "remarks": [{**_as_dict(remark), "text": sentence(found, remark, numbers)} for remark in found.remarks],
         "counts": counted(found),

@@ -189,6 +189,15 @@ def horizon(numbers: Numbers, document: Mapping[str, Json]) -> str:
     return numbers.count(f"horizon.{found['chosen_from']}", found["days"], outcome=outcome, **share)
 
 
+def data_as_of(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """The day of the data, and the time of the newest of them where they came on that very day."""
+    as_of = document["as_of"]
+    newest = max((source["last_seen_at"] for source in document["provenance"]["sources"]), default=None)
+    if newest is None or numbers.local_day(newest).isoformat() != as_of:
+        return numbers.moment(as_of)
+    return numbers.moment(newest)
+
+
 def window(numbers: Numbers, document: Mapping[str, Json]) -> str:
     """The period that money is counted over: `9 weeks after the launch`."""
     days = (document["money"] or {}).get("window_days")

@@ -48,6 +48,8 @@ def summary(book: Book, document: Document, page: Page) -> None:
         _money_row(sheet, document, name)
     sheet.row += 1
     sheet.line(say("sheet.summary.note"), "note", columns=columns)
+    for line in page.elsewhere:
+        sheet.line(line, "note", columns=columns)
     funnel_rows(sheet, document)
     sheet.row += 1
     sheet.line(page.trust, "section")

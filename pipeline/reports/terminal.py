@@ -1,4 +1,4 @@
-"""The page in a terminal: the same order, short, 100 columns."""
+"""The page in a terminal: the same order, short, 100 columns: in 80 the figures of wide tables would break."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from pipeline.reports.tables import Line, Table
 WIDTH = 100
 N_ROWS = 8
 N_FINDINGS = 6
+N_VARIATIONS = 4
 VERDICT_STYLES = {
     "pays": "bold green",
     "works_payback_unproven": "bold cyan",
@@ -42,18 +43,19 @@ def render_terminal(document: Mapping[str, Any], language: str) -> str:
     console = Console(file=buffer, width=WIDTH, highlight=False, markup=False, **looks)
     _head(console, page)
     _tiles(console, page)
-    if page.funnel is not None:
-        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
-    _claims(console, page)
     _contributions(console, page)
     _money(console, page)
+    _since(console, page)
     _forecast(console, page)
-    _ads(console, page)
-    _waiting(console, page)
-    _holdout(console, page)
-    _beside(console, page)
     for table in page.breakdowns:
         _breakdown(console, page, table)
+    _ads(console, page)
+    if page.funnel is not None:
+        _breakdown(console, page, page.funnel, n_rows=len(page.funnel.rows))
+    _beside(console, page)
+    _claims(console, page)
+    _waiting(console, page)
+    _holdout(console, page)
     _evidence(console, page)
     _trust(console, page)
     _method(console, page)
@@ -107,6 +109,20 @@ def _contributions(console: Console, page: Page) -> None:
 def _money(console: Console, page: Page) -> None:
     _title(console, page.numbers.words.say("section.money"))
     _lines(console, page.money, indent=2)
+    for line in page.elsewhere:
+        console.print(Padding(_text(line, style="dim"), (0, 0, 0, 2)))
+
+
+def _since(console: Console, page: Page) -> None:
+    """The figures then, the steps, the figures now, and the verdict; what happened in the CRM is told on the page."""
+    if page.since is None:
+        return
+    if page.since.rows.rows:
+        _breakdown(console, page, page.since.rows, least=1)
+    else:
+        _title(console, page.since.rows.title)
+    for sentence in page.since.told[:1]:
+        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
 
 
 def _forecast(console: Console, page: Page) -> None:
@@ -183,8 +199,9 @@ def _evidence(console: Console, page: Page) -> None:
         _title(console, say("section.placebo"))
         console.print(Padding(_text(page.placebo.told), (0, 0, 0, 2)))
     if page.sensitivity is not None:
-        _breakdown(console, page, page.sensitivity.rows)
-        console.print(_text(f"  {page.sensitivity.told}" if page.sensitivity.told else ""))
+        _breakdown(console, page, page.sensitivity.rows, n_rows=N_VARIATIONS)
+        if page.sensitivity.told:
+            console.print(Padding(_text(page.sensitivity.told), (0, 0, 0, 2)))
     if page.control is not None:
         _title(console, say("section.control"))
         console.print(Padding(_text(page.control.told), (0, 0, 0, 2)))
@@ -224,6 +241,11 @@ def _trust(console: Console, page: Page) -> None:
     n_more = len(page.findings) - N_FINDINGS
     if n_more > 0:
         console.print(_text("  " + page.numbers.count("table.more", n_more), style="dim"))
+    if page.unclosed:
+        words = page.numbers.words
+        people = words.listed(words.beside(who, n) for who, n, _ in page.unclosed.rows[:N_ROWS])
+        told = words.say("unclosed.told", title=page.unclosed.title, people=people)
+        console.print(Padding(_text(told), (0, 0, 0, 2)))
 
 
 def _method(console: Console, page: Page) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.commands_calc import ask
 from pipeline.errors import Exit
+from pipeline.questions import ask
 from pipeline.reports.numbers import numbers_of
 from pipeline.scenarios import load, names
 
@@ -137,6 +138,8 @@ def test_a_file_gives_inputs_and_season_and_options_win(calc, tmp_path):
     ('[input]\npeople = 5', "did you mean 'inputs'?"),
     ('scenario = "training"\n[inputs]\npeople = 5', "for another scenario"),
     ('season = "x"\n[inputs]\npeople = 5', "list of twelve"),
+    ('season = [true, 1]\n[inputs]\npeople = 5', "list of twelve"),
+    ('scenario = 5\n[inputs]\npeople = 5', "expected the name of a scenario"),
     ('season = [1, 2]\n[inputs]\npeople = 5\nhours_a_week = 1\npay_an_hour = 1', "twelve factors"),
     ('currency = "rub"', "ISO code"),
     ('[inputs]\ncash_share = 15', "may be 15 % or 1500 %"),
@@ -171,6 +174,10 @@ def test_a_wrong_file_is_named_with_its_key(calc, tmp_path, text, words):
     (("roas", "--revenue", "5"), "--spend"),
     (("roas", "--revenue", "x", "--spend", "1"), "is no number"),
     (("roas", "--revenue", "1..2", "--spend", "1"), "scenarios take ranges"),
+    (("salon-assistant", "--example", "--seed", "-1"), "--seed"),
+    (("irr", "--once", "100", "--net-a-month", "10", "--months", "1000000000"), "at most 1200"),
+    (("irr", "--once", "100", "--net-a-month", "10", "--months", "12,5"), "no whole number"),
+    (("cpl", "--spend", "100", "--leads", "-3"), "at least 0"),
     (("audit",), "no FILE was named"),
     (("audit", "speech-analitics"), "did you mean 'speech-analytics'?"),
 ])  # fmt: skip
@@ -179,6 +186,65 @@ def test_every_bad_input_is_a_sentence(calc, arguments, words):
     assert code == Exit.CONFIG
     assert words in complaint
     assert "Traceback" not in complaint
+
+
+def test_figures_mistyped_beyond_measure_are_no_fault_of_the_program(calc):
+    code, told, _ = calc("salon-assistant", "--example", "--leads-after", "9" * 15, "--check", "9" * 15, "--lang", "en")
+    assert code == Exit.OK
+    assert "₽1,800,000,000,000" in told.replace("₽1,799,999,999,999", "₽1,800,000,000,000")
+    assert calc("p_value", "--reached-1", "300", "--n-1", "200", "--reached-2", "3", "--n-2", "200")[1].endswith(
+        "н/д: сравнивать нечего\n"
+    )
+
+
+def test_the_smaller_end_comes_first_as_it_was_typed(calc):
+    assert "comes first: 12%..18%" in calc("salon-assistant", "--example", "--conversion-after", "18..12%")[2]
+
+
+def test_savings_need_no_margin(calc):
+    told = calc("equipment", "--example", "--explain")[1]
+    assert "Прибыль от запуска" in told
+    assert "по выручке" not in told
+    assert "по выручке" in calc("equipment", "--example", "--extra-units", "5", "--unit-price", "100")[1]
+
+
+def test_explanations_speak_of_revenue_where_no_margin_is_known(calc):
+    told = calc("advertising", "--example", "--explain")[1].replace("\n  ", " ")
+    assert "Чистая выгода = выручка − расходы = 300\u00a0000\u00a0₽" in told
+    assert "(в месяц + по объёму + часы × ставка) × месяцев = 150\u00a0000\u00a0₽" in told
+    assert "Экономия живыми деньгами" not in told
+    assert "прибыль − расходы" in calc("advertising", "--example", "--explain", "--margin", "40%")[1]
+
+
+def test_only_what_money_depends_on_is_called_not_counted(calc):
+    told = calc("advertising", "--example", "--lang", "en")[1].replace("\n  ", " ")
+    (note,) = re.findall("Not counted, which is not zero: (.*?)\\.", told)
+    assert note.split("; ") == ["One-off cost: set-up, integration, equipment", "Monthly cost: licence, support, telephony",
+                                "Staff hours for roll-out and training, once", "Staff hours for supervision a month"]  # fmt: skip
+    assert "Requests a month" in calc("support-chat", "--example", "--lang", "en")[1].partition("Not counted")[2]
+
+
+def test_without_any_cost_one_sentence_says_what_is_missing(calc):
+    told = calc("support-chat", "--example", "--explain", "--lang", "en")[1]
+    assert "No cost is given at all, so there is no net, ROI, payback, NPV or IRR." in told
+    assert told.count("no cost is given") == 1
+    assert "Break-even" not in told
+
+
+@pytest.mark.parametrize(("check", "words"), [
+    ("1500", "Below a margin of 28.6%"), ("300", "Even if all revenue were profit"),
+])  # fmt: skip
+def test_the_margin_that_is_needed_is_one_that_can_be(calc, check, words):
+    assert words in calc("salon-assistant", "--example", "--check", check, "--lang", "en")[1].replace("\n  ", " ")
+
+
+def test_open_ends_of_a_range_are_words_that_fit(calc):
+    told = re.sub(r"\s+", " ", calc("salon-assistant", "--example", "--conversion-after", "9..16%", "--lang", "en")[1])
+    assert "−100% to 1,000% and" in told
+    assert "from 1.2 months, at" in told
+    document = json.loads(calc("salon-assistant", "--example", "--conversion-after", "9..16%", "--json")[1])
+    assert document["results"]["irr"]["interval_95"]["high"] > 10
+    assert document["results"]["payback"]["interval_95"]["high"] is None
 
 
 def test_zero_cost_has_no_roi_and_says_why(calc):
@@ -228,6 +294,14 @@ def test_questions_are_asked_until_the_answer_can_be_read(capsys):
     assert "may be 150 % or 15000 %" in complaint
     assert asked[0] == asked[1] == "Сотрудников"
     assert "(Enter — 4,33)" in asked[3]
+
+
+def test_a_ramp_longer_than_the_horizon_is_asked_again(capsys):
+    plan = {"people": "5", "hours_a_week": "10", "pay_an_hour": "500"}
+    answers = iter([*[""] * 9, "6", "9", "3", *[""] * 3])
+    found = ask(load("crm", CONFIG), plan, numbers_of("ru", "RUB"), lambda label: next(answers))
+    assert (found["months"], found["ramp_months"]) == ("6", "3")
+    assert "months is 6, shorter than ramp_months of 9" in capsys.readouterr().err
 
 
 def test_a_terminal_asks_in_russian(tmp_path):

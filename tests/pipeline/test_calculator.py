@@ -111,6 +111,20 @@ def test_ramp_by_hand():
     assert result(found, "payback") == pytest.approx(1 + 20_000 / 25_000)
 
 
+def test_margin_hours_and_months_by_hand():
+    found = plan(margin="50%", rollout_hours=10, hours_a_month=4, hour_rate=500, months=6)
+    assert result(found, "benefit") == pytest.approx(26_250 / 2 * 6)
+    assert result(found, "cost") == pytest.approx(30_000 + 10 * 500 + 6 * (5_000 + 4 * 500))
+    assert result(found, "net") == pytest.approx(78_750 - 77_000)
+    assert result(found, "year_roi") == pytest.approx(26_250 / 2 * 12 / (35_000 + 12 * 7_000) - 1)
+    assert found.flows.tolist() == pytest.approx([-35_000, *[26_250 / 2 - 7_000] * 6])
+
+
+def test_savings_lower_the_margin_that_is_needed():
+    found = plan(load("equipment", CONFIG), extra_units=10, unit_price=1_000, saved_a_month=20_000)
+    assert result(found, "break_even_margin") == pytest.approx((500_000 - 12 * 20_000) / (12 * 10_000))
+
+
 def test_season_and_start_month_by_hand():
     found = plan(season=SUMMER, start_month=6, months=2)
     assert found.flows.tolist() == pytest.approx([-30_000, 26_250 * 1.2 - 5_000, 26_250 * 1.3 - 5_000])

@@ -296,10 +296,20 @@ def test_a_file_that_is_no_spend_is_named(tmp_path, content, words):
 
 def test_check_reads_the_lists_of_spend_before_the_night_does(tmp_path):
     good, bad = (write_config(tmp_path / name, lines=lines) for name, lines in (("good", None), ("bad", "x;Search;5")))
-    assert Line("ok", "ad spend of 2 channels is known up to 2026-08-02") in inspect(read(good))
+    lines = inspect(read(good))
+    assert Line("ok", "ad spend of 2 channels is known up to 2026-08-02") in lines
+    assert not any("ad spend names" in line.text for line in lines)
     (found,) = (line for line in inspect(read(bad)) if "direct.csv" in line.text)
     assert found.severity == "error"
     assert "line 2: no date -> for example 01.09.2026" in found.text
+
+
+def test_check_names_a_channel_of_spend_that_no_rule_names(tmp_path):
+    lines = inspect(read(write_config(tmp_path, lines="01.09.2026;Serch;5")))
+    (found,) = (line for line in lines if "ad spend names" in line.text)
+    assert found.severity == "warning"
+    assert "'Serch'" in found.text
+    assert "did you mean 'Search'?" in found.text
 
 
 def test_a_month_is_written_as_a_month(tmp_path):

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from pipeline.cli import main
-from pipeline.commands_calc import _asked
 from pipeline.costs import CHECKLIST
 from pipeline.errors import ConfigError, Exit
 from pipeline.promises import Code, audit, find_promise, read_promise
+from pipeline.questions import ask_promise
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, words_of
 
@@ -225,13 +225,25 @@ def test_hostile_texts_of_a_promise_stay_texts(own, tmp_path, capsys):
     assert "[red]x[/red] {0}{boom} =1+1 %s" in capsys.readouterr().out
 
 
-def test_a_promise_can_be_told_at_a_terminal():
-    class Here:
-        folder = CONFIG
+def test_a_small_p_value_is_a_bound_and_cases_are_named(capsys):
+    assert main(["calc", "audit", "speech-analytics", "--lang", "ru"], {"NO_COLOR": "1"}) == Exit.OK
+    told = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "(p < 0,001)" in told
+    assert "хватило бы и 219 случаев на каждый период." in told
+    assert "Источник: статья о калькуляторе ROI" in told
+    assert main(["calc", "audit", "speech-analytics", "--lang", "en"], {}) == Exit.OK
+    told = capsys.readouterr().out
+    assert "…" not in told
+    assert not re.search(r" $", re.sub(r"\x1b\[[0-9;]*m", "", told), re.MULTILINE)
 
-    answers = iter(
-        ["speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9, "34567%", "", "", "licence, set_up"]
-    )
-    found = audit(_asked(Here(), numbers_of("ru", "RUB"), lambda label: next(answers)))
+
+def test_a_promise_can_be_told_at_a_terminal(capsys):
+    asked = ["speech", "speech-analytics", "800", "32%", "45%", "50 000", *[""] * 2, "180 000", *[""] * 9]
+    answers = iter([*asked, "34567", "34567%", "", "", "license", "licence, set_up"])
+    found = audit(ask_promise(CONFIG, numbers_of("ru", "RUB"), lambda label: next(answers)))
     assert exact(found, "rounded", "roi")
     assert {"licence", "set_up"}.isdisjoint(of(found, "costs_missing")[0].names)
+    complaint = capsys.readouterr().err
+    assert "did you mean 'speech-analytics'?" in complaint
+    assert "did you mean 'licence'?" in complaint
+    assert "may be 34567 %" in complaint

@@ -155,6 +155,6 @@ def test_the_same_plan_gives_the_same_bytes():
 def test_ranges_and_tornado_have_a_sheet(files):
     page = opened(files["uncertain en"][0]).worksheets[2]
     texts = [row[0].value for row in page.iter_rows()]
-    assert "Net" in texts
+    assert "Net benefit" in texts
     assert "What matters most for the net" in texts
     assert texts[texts.index("What matters most for the net") + 3].startswith("Share of leads that become customers, after")

@@ -138,7 +138,7 @@ def test_an_undecided_launch_says_what_its_data_can_see(documents, rendered):
 
 
 def test_reading_every_week_is_allowed_with_the_range_that_allows_it(documents, rendered):
-    told = "вердикт взят из более широкого диапазона, от −5 000 до 23 000 ₽ в месяц"
+    told = "вывод взят из более широкого диапазона, от −5 000 до 23 000 ₽ в месяц"
     for kind in ("html", "terminal"):
         assert told in seen_in(rendered("undecided", kind, "ru"), kind)
 

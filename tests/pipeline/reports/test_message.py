@@ -136,7 +136,7 @@ def test_what_was_not_filled_in_is_not_nothing(documents):
     assert "Окупаемость: сразу; разовые расходы не учтены" in told
     document["launch"]["costs"] |= {"one_off": 5000.0, "monthly": None}
     document["money"]["one_off_cost"] = 5000.0
-    assert "Расходы: 5 000 ₽ разово; ежемесячные не учтены" in message_of(document, "ru").replace("\u00a0", " ")
+    assert "Расходы: 5 000 ₽ разово; расходы в месяц не учтены" in message_of(document, "ru").replace("\u00a0", " ")
 
 
 def test_the_weeks_that_the_figures_are_of_are_named(paying):

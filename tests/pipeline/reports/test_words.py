@@ -203,3 +203,19 @@ def test_a_gap_in_the_history_is_named_with_its_days():
 def test_rows_that_cannot_be_read_are_a_share_of_rows():
     found = {"code": "quarantined_rows", "n": 8, "subject": "journeys", "detail": {"share": 0.0001, "examples": "1, 2"}}
     assert sentences.finding_detail(numbers_of("en", "RUB"), found) == "below 0.1% of the rows · for example: 1, 2"
+
+
+# Names that some catalogue once had beside the one in docs/languages.md.
+OTHER_NAMES = {
+    "ru": r"вердикт|\bдоход\b|менеджер|интервал|\bзатрат",
+    "en": r"\binterval|[Aa]dditional (profit|revenue)|[Ee]xtra revenue|by manager|main claim",
+    "zh": "回本期|平均客单价|到店|分店|利润率|营收|新增(收入|利润)|可能范围|启动|投入为|一次性投入|每月费用",
+}
+
+
+@pytest.mark.parametrize("language", sorted(OTHER_NAMES))
+def test_one_thing_has_one_name(language):
+    for message in messages(language):
+        for form in forms(message):
+            told = re.sub(r"\{\w+\}", "", form)
+            assert not re.search(OTHER_NAMES[language], told, re.IGNORECASE), f"{message.id}: {told}"

@@ -1,0 +1,24 @@
+"""What else the launch's money could earn, in a line each where there is no room for the table; or why it is not said."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.reports import ahead
+from pipeline.reports.numbers import Numbers
+
+Json = Any
+
+
+def elsewhere(numbers: Numbers, document: Mapping[str, Json]) -> tuple[str, ...]:
+    """The launch beside each rate; one sentence where none is known for the currency; nothing where there is no cost."""
+    found = ahead.hurdles(numbers, document)
+    if found is not None:
+        return tuple(
+            numbers.words.say("elsewhere.line", title=title, rate=rate, earned=earned, compared=compared)
+            for title, rate, earned, compared, _ in found.rows.rows
+        )
+    money = document["money"] or {}
+    # A document from before rates were known has no key at all: it promised nothing.
+    if document.get("hurdles") == [] and money.get("monthly_benefit") and money.get("cost"):
+        return (numbers.words.say("elsewhere.none", currency=document["currency"]),)
+    return ()
