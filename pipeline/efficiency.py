@@ -28,6 +28,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 ACTIONS = "actions"
 FROM_SUPPORT = "first_reply"
+# What needs no stage history. The present stage alone would make rework always 0 % and every qualified lead rightly so.
+WITHOUT_HISTORY = ("handoffs", FROM_SUPPORT)
 # Milestones that imply another one, as in sql/journeys.sql.
 _IMPLIED_BY: Mapping[str, tuple[str, ...]] = {
     "qualified": ("qualified", "booked", "confirmed", "no_show", "visited", "paid"),
@@ -53,10 +55,12 @@ class PoolFigure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """The figures of one launch that have anything to count, in the order of `GROUPS`."""
+    """The figures of one launch that have anything to count, in the order of `GROUPS`. Without a stage history, when no record is
+    known to have moved from one stage to another, only those that need none."""
 
     sides: Sides
     figures: tuple[PoolFigure, ...]
+    has_history: bool = True
 
 
 def observe_pool(
@@ -74,16 +78,17 @@ def observe_pool(
     _check(launch.name, pool)
     reading.create("moves", queries.load("moves"), {"seen_until": seen_until})
     given = {"horizon_hours": horizon_hours(horizon_days), "seen_until": seen_until}
+    has_history = bool(reading.rows("select 1 as n from moves where previous_stage_id is not null limit 1"))
     figures = []
     for group, names in GROUPS.items():
-        for name in names:
+        for name in (name for name in names if has_history or name in WITHOUT_HISTORY):
             found = replies if name == FROM_SUPPORT else observe(reading, f"efficiency/{name}", sides, given)
             if found is not None and not found.is_empty:
                 figures.append(_figure(name, group, found, pool))
-    for name, action in sorted(pool.actions.items()):
+    for name, action in sorted(pool.actions.items()) if has_history else ():
         found = _followed(reading, action, sides.within(until=known_on - timedelta(days=action.days)))
         figures.append(_figure(f"action_hit.{name}", ACTIONS, found, pool, name, action.days))
-    return Pool(sides, tuple(figures))
+    return Pool(sides, tuple(figures), has_history)
 
 
 def _followed(reading: "Reading", action: Action, sides: Sides) -> Observed:

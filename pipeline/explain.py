@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
+from pipeline.explain_beside import beside_lines, unquoted
 from pipeline.explain_costs import name_of, named_parts, uncounted_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.reports import doubts, evidence, sentences, tables
@@ -48,7 +49,7 @@ def explain(document: Mapping[str, Json], language: str = "en") -> str:
         lines += [*account.model()]
         for name in sorted(document["claims"], key=lambda name: name != document["claim"]):
             lines += [*account.claim(name), *account.money(name)]
-    lines += [*account.verdict(), *account.trust(), *account.reservations()]
+    lines += [*account.verdict(), *account.trust(), *account.reservations(), *beside_lines(document, account.numbers)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +62,7 @@ class _Account:
     def windows(self) -> Iterator[str]:
         """What is measured, from when to when, and how to repeat it."""
         document, numbers, say = self.document, self.numbers, self.say
-        yield f"# {say('explain.title', launch=_unquoted(plain(document['launch']['title'])))}"
+        yield f"# {say('explain.title', launch=unquoted(plain(document['launch']['title'])))}"
         yield f"\n{say('explain.intro', currency=plain(document['currency']))}\n"
         yield f"## {say('explain.windows')}\n"
         yield f"- {say('fact.started', day=numbers.day(document['launch']['started_on']))}"
@@ -75,7 +76,7 @@ class _Account:
         yield f"- {sentences.horizon(numbers, document)}"
         mature = {"days": numbers.whole(document["horizon"]["days"]), "day": numbers.day(document["known_on"])}
         yield f"- {say('explain.mature', **mature)}"
-        launch = _unquoted(plain(document["launch"]["name"]))
+        launch = unquoted(plain(document["launch"]["name"]))
         yield f"- {say('explain.repeat')} `payback measure {launch} --as-of {document['as_of']} --json`"
         found = document["provenance"]
         hashes = {name: plain(found[name]) for name in ("config_hash", "sql_hash", "code_version")}
@@ -347,7 +348,7 @@ class _Account:
             if not rows:
                 continue
             parts = " + ".join(f"({self._money(row['estimate'])})" for row in rows)
-            names = ", ".join(_unquoted(tables.part_name(self.numbers, dimension, row["key"])) for row in rows)
+            names = ", ".join(unquoted(tables.part_name(self.numbers, dimension, row["key"])) for row in rows)
             total = self._money(sum(row["estimate"] for row in rows))
             yield f"- {self.say('explain.contributions', names=names)} `{parts} = {total}`"
 
@@ -388,8 +389,3 @@ class _Account:
     def _sum(self, value: float) -> str:
         """A sum as it is: whole numbers whole."""
         return self.numbers.whole(value) if float(value).is_integer() else self.numbers.decimal(value, digits=2)
-
-
-def _unquoted(text: str) -> str:
-    """A name that cannot pass for arithmetic."""
-    return text.replace("`", "'")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from connectors.text import clean_name
+from connectors.text import clean_name, fold
 from pipeline.errors import ConfigError
 from pipeline.languages import LANGUAGES
 from pipeline.own_metrics import MOST_METRICS, OwnMetric, column, declared, read_metric_files
@@ -130,17 +130,19 @@ def read_funnel(folder: Path) -> OwnFunnel:
     """The funnel of funnel.toml and the files of metrics/ in the config folder; an empty one without both. Raises ConfigError."""
     path = folder / "funnel.toml"
     outline = build(_Outline, read_toml(path), Place(path), {}) if path.is_file() else _Outline()
-    steps = tuple(_steps(outline.steps, Place(path, "steps")))
+    steps = _steps(outline.steps, Place(path, "steps"))
     standard = [name.rpartition("/")[2] for name in query_names("metrics")]
     if len(outline.metrics) > MOST_METRICS:
         raise ConfigError(f"{Place(path, 'metrics')}: {len(outline.metrics)} metrics, at most {MOST_METRICS} are possible")
     metrics = [_declared(name, one, steps, standard, Place(path, f"metrics.{name}")) for name, one in outline.metrics.items()]
     taken = dict.fromkeys(standard, "one of Payback's own metrics") | dict.fromkeys(outline.metrics, f"declared in {path}")
     files = read_metric_files(folder / "metrics", taken, _columns(steps))
-    return OwnFunnel(steps, (*metrics, *files), dict(_titles(outline.titles, [*standard, "visits"], Place(path, "titles"))))
+    _check_told_apart({one.name: one.titles for one in (*metrics, *files)}, Place(path if metrics else folder / "metrics"))
+    titles = dict(_titles(outline.titles, [*standard, "visits"], Place(path, "titles")))
+    return OwnFunnel(tuple(steps), (*metrics, *files), titles)
 
 
-def _steps(given: Sequence[_Step], place: Place) -> Iterator[Step]:
+def _steps(given: Sequence[_Step], place: Place) -> list[Step]:
     if len(given) > MOST_STEPS:
         raise ConfigError(
             f"{place}: {len(given)} steps, at most {MOST_STEPS} are possible",
@@ -148,6 +150,7 @@ def _steps(given: Sequence[_Step], place: Place) -> Iterator[Step]:
         )
     roles: dict[str, str] = {}
     keys: set[str] = set()
+    found: list[Step] = []
     for one in given:
         step = _step(one, place)
         if step.key in keys:
@@ -158,8 +161,10 @@ def _steps(given: Sequence[_Step], place: Place) -> Iterator[Step]:
         keys.add(step.key)
         if step.role:
             roles[step.role] = step.key
-        yield step
+        found.append(step)
     _check_order(roles, given, place)
+    _check_told_apart({step.key: step.names for step in found}, place)
+    return found
 
 
 def _step(one: _Step, place: Place) -> Step:
@@ -202,6 +207,17 @@ def _check_order(roles: Mapping[str, str], given: Sequence[_Step], place: Place)
         )
     if LEAD in roles and given[0].key != roles[LEAD]:
         raise ConfigError(f"{place}: {roles[LEAD]!r} plays the role {LEAD!r} and is not the first step")
+
+
+def _check_told_apart(named: Mapping[str, Names], place: Place) -> None:
+    """No two steps, and no two metrics, of one name: nobody could tell their rows in a report apart."""
+    for language in LANGUAGES:
+        taken: dict[str, str] = {}
+        for key, names in named.items():
+            name = names.get(language) or names.get("")
+            other = taken.setdefault(fold(name) or "", key) if name else key
+            if other != key:
+                raise ConfigError(f"{place}: {other!r} and {key!r} are both called {name!r}", hint="give each a name of its own")
 
 
 def names_of(value: object, place: Place, subject: str) -> Names:

@@ -72,6 +72,9 @@ class ControlChoice:
     keys: tuple[str, ...]
 
 
+ANY_PRIORITY = "*"  # stands in `sla_minutes` for every priority that has no line of its own
+
+
 @dataclass(frozen=True, slots=True)
 class SupportTerms:
     """What it takes to reckon support: nothing is guessed, a line left out is "not counted".

@@ -76,6 +76,7 @@ from pipeline.sensitivity import Variation
 from pipeline.settings import Settings
 from pipeline.spending import LaunchMoney
 from pipeline.support import Support, observe_support
+from pipeline.unseen import unseen_names
 from pipeline.weekly import WeeklyCheck, WeeklyCounts, WeeklyRate, Weeks
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def measure(reading: "Reading", launch: Launch, settings: Settings, as_of: AsOf,
     weekly = {name: result.cells for name, result in measured.items()}
     days = None if is_brief else observe_days(reading, weekly, periods, known_on, as_of.on)
     window = Window(periods.pre.start, known_on, known_on - timedelta(days=horizon.days), as_of.seen_until, business.currency)
-    told = (*told_of(gap, sources, as_of, settings), *erased_from(reading, window, launch, settings), *wrong)
+    unseen = unseen_names(reading, launch, as_of.seen_until)
+    told = (*told_of(gap, sources, as_of, settings), *erased_from(reading, window, launch, settings), *wrong, *unseen)
     findings = (*run_checks(reading, window), *told)
     score = trust_score(findings)
 

@@ -53,6 +53,7 @@ def support(found: Support) -> Json:
 def efficiency(found: Pool) -> Json:
     return {
         "weeks": _weeks(found.sides),
+        "has_history": found.has_history,
         "metrics": {
             one.key: {
                 **observed(one.observed),

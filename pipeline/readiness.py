@@ -159,9 +159,9 @@ def _data(settings: Settings) -> list[Line]:
                 figures = ", ".join(
                     f"{key} {value:.1%}" if key == "share" else f"{key} {value}" for key, value in finding.detail.items()
                 )
-                lines.append(
-                    Line(finding.severity, f"{launch.name}: {finding.code}: {finding.n}" + (f" ({figures})" if figures else ""))
-                )
+                subject = "" if finding.subject == "journeys" else f" {finding.subject!r}"
+                text = f"{launch.name}: {finding.code}{subject}: {finding.n}" + (f" ({figures})" if figures else "")
+                lines.append(Line(finding.severity, text))
         for programme in settings.programmes:
             lines.append(_programme(warehouse, programme, settings, moment))
     except NoWarehouse as error:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from connectors.text import fold
 from pipeline import queries
 from pipeline.effects import Interval
-from pipeline.launches import Launch, SupportTerms
+from pipeline.launches import ANY_PRIORITY, Launch, SupportTerms
 from pipeline.observed import Observed, Sides, observe
 from pipeline.periods import horizon_hours, monday_after
 from pipeline.roi import MONTH_DAYS, roi
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.warehouse import Reading
 
 MIN_RETURNS = 10  # dialogues that were followed by a payment, on each side: fewer say nothing of what a dialogue brings
-ANY_PRIORITY = "*"
 QUIET_DAYS = 7  # a source silent for longer ends with its last request: an export is as old as it is
 OF_REQUESTS = ("requests", "first_reply", "sla_share", "close_time", "bot_share", "csat", "nps")
 OF_DIALOGUES = ("dialogue_conversion", "returned", "returned_revenue")

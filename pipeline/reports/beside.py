@@ -66,16 +66,18 @@ def efficiency(numbers: Numbers, document: Mapping[str, Json]) -> Beside | None:
         (row.title, row.group, row.owner, value(numbers, row.unit, row.baseline), *_cells(numbers, row))
         for row in figure_rows(numbers, found)
     )
-    title = say("section.efficiency")
+    title, told = say("section.efficiency"), [say("efficiency.told")]
+    if not found.get("has_history", True):
+        told.append(say("efficiency.no_history"))
     table = Table("efficiency", title, "", columns, rows, len(rows))
-    return Beside("efficiency", title, (say("efficiency.told"),), (), table, (say("efficiency.note"),))
+    return Beside("efficiency", title, tuple(told), (), table, (say("efficiency.note"),))
 
 
 def figure_rows(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Row]:
     """The rows of a section's table."""
     say, weeks = numbers.words.say, found["weeks"]
     for key, figure in found["metrics"].items():
-        title = _title(numbers, found, key, figure)
+        title = title_of(numbers, found, key)
         per = {side: weeks[side]["n"] if figure["unit"] == "requests" else 1 for side in ("pre", "post")}
         names = [name for name in VALUES if name in figure["pre"]]
         for name in names:
@@ -177,7 +179,9 @@ def _support_told(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[str]:
         yield numbers.count("support.unpromised", found["n_unpromised"])
 
 
-def _title(numbers: Numbers, found: Mapping[str, Json], key: str, figure: Mapping[str, Json]) -> str:
+def title_of(numbers: Numbers, found: Mapping[str, Json], key: str) -> str:
+    """What a figure of a section is called: by its SQL file, or by the action it follows."""
+    figure = found["metrics"][key]
     if figure.get("action"):
         return numbers.words.say("efficiency.action", action=plain(figure["action"]), days=numbers.whole(figure["days"]))
     title = numbers.words.english(found["definitions"][key]["title"])

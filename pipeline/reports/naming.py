@@ -21,6 +21,14 @@ ALSO = {
 }
 # Formulas name a milestone by the step that plays its role.
 OF_ROLES = {"booked": "explain.booked", "visited": "explain.visited", "paid": "explain.paid"}
+# Messages with the name of a metric in them, in the words of `own.*`.
+WITH_NAME = {
+    "leads": {"tile.leads": "a_week", "since.leads_a_week": "a_week", "claim.leads_effect": "own.effect"},
+    "visits": {
+        "section.weekly": "own.weekly", "claim.visits_effect": "own.effect", "chart.expected": "own.expected",
+        "chart.whole": "own.whole",
+    },
+}  # fmt: skip
 
 
 def numbers_for(document: Mapping[str, Json], language: str) -> Numbers:
@@ -47,10 +55,7 @@ def _names(own: Mapping[str, Json], words: Words) -> Iterator[tuple[str, str]]:
         title = name_in(titles, words.language)
         yield f"metric.{name}", title
         yield from ((key, title) for key in ALSO.get(name, ()))
-        if name == "leads":
-            yield "tile.leads", words.say("a_week", n=title)
-        if name == "visits":
-            yield "section.weekly", words.say("own.weekly", visits=title)
+        yield from ((key, words.say(told, n=title)) for key, told in WITH_NAME.get(name, {}).items())
     for found in own["metrics"]:
         yield f"metric.{found['name']}", name_in(found["names"], words.language)
 

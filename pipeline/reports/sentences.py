@@ -169,12 +169,12 @@ def finding_points(numbers: Numbers, found: Mapping[str, Json]) -> str:
 
 
 def finding_detail(numbers: Numbers, found: Mapping[str, Json]) -> str | None:
-    """How much of the data it is, and where to look: stages, columns, files or examples that a finding names, cut short."""
+    """How much of the data it is, and where to look: stages, columns, files, examples or names of a finding, cut short."""
     share, told = found["detail"].get("share"), []
     if share is not None:
         unit = "rows" if found["code"] == "quarantined_rows" else "leads"  # what could not be read is no lead yet
         told.append(numbers.words.say(f"finding.share.{unit}", share=numbers.small_share(share)))
-    for name in ("stages", "columns", "file", "examples"):
+    for name in ("stages", "columns", "file", "examples", "nearest", "known"):
         if found["detail"].get(name):
             told.append(numbers.words.say(f"detail.{name}", text=_listed(numbers, str(found["detail"][name]))))
             break

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.document import document as document_of
 from pipeline.explain import SERIES, explain
-from pipeline.launches import LaunchCosts
+from pipeline.launches import Action, Efficiency, LaunchCosts
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
 from pipeline.reports.words import LANGUAGES
@@ -27,6 +27,11 @@ COSTS = LaunchCosts(
 )  # fmt: skip
 
 
+POOL = Efficiency(
+    owners={"rework": "`1 + 1 = 3`"}, baselines={"first_contact": 90.0}, actions={"reminder": Action(("BOOKED",), "visited", 7)}
+)
+
+
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
     """Documents of one salon under several configurations, and with everything the engine may add."""
@@ -41,7 +46,7 @@ def documents(tmp_path_factory):
     paying = made()
     return {
         "paying": paying,
-        "every cost": made(costs=COSTS),
+        "every cost": made(costs=COSTS, efficiency=POOL),
         "no costs": made(costs=LaunchCosts()),
         "no margin": made(margin=None),
         "refused": made(as_of=AsOf(date(2026, 6, 10), AS_OF.seen_until, "2026-06-10")),
@@ -216,6 +221,23 @@ def test_what_was_not_given_is_named_and_not_computed(documents):
     refused = explain(documents["refused"], "ru")
     assert "Откуда берётся" not in refused
     assert "Подождите ещё примерно" in refused
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_of_the_pool_can_be_done_again_and_says_which_days_count(documents, language):
+    document = documents["every cost"]
+    text = plain_numbers(explain(document, language), language)
+    for name, figure in document["efficiency"]["metrics"].items():
+        assert f"payback sql efficiency/{name.partition('.')[0]}`" in text
+        if figure["unit"] == "share":
+            for side in ("pre", "post"):
+                above, below = (figure[side][part] for part in ("numerator", "denominator"))
+                assert f"`{round(above):,} / {round(below):,} = ".replace(",", "\u00a0") in text
+    days = {"ru": "по день 7 включительно", "en": "to day 7, the last included", "zh": "算到第7天"}[language]
+    not_counted = {"ru": "в день 8 — уже нет", "en": "on day 8 it does not", "zh": "第8天不再计入"}[language]
+    assert days in text
+    assert not_counted in text
+    assert "27.07.2026" in text or "27 Jul 2026" in text or "2026-07-27" in text  # 3 August less seven days
 
 
 def test_names_cannot_pass_for_arithmetic(documents):

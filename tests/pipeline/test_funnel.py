@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from pipeline.init import profiles_folder
 from pipeline.journeys import build_journeys
 from pipeline.languages import LANGUAGES
 from pipeline.launches import Scope
+from pipeline.own_figures import count_steps
 from pipeline.own_metrics import TABLES
+from pipeline.periods import split_periods
 from pipeline.proposals import propose, read_profile
 from pipeline.settings import load_settings
 from pipeline.stages import MILESTONES, StageRule
@@ -145,6 +147,30 @@ def test_the_steps_of_a_lead_and_of_its_deals_count_together(warehouse, tmp_path
     assert outside == 0
 
 
+@pytest.mark.parametrize("engine", ["duckdb"])
+def test_whoever_came_after_all_has_not_missed_it_and_what_comes_late_does_not_count(warehouse, tmp_path: Path, engine) -> None:
+    own = funnel(tmp_path)
+    stages = (*STAGES, StageRule("crm", "lead", "*", "MISSED", "missed"), StageRule("crm", "lead", "*", "ATTENDED", "attended"))
+    after = MORNING + timedelta(weeks=3)
+    warehouse.append(
+        [
+            *lead_with(1, MORNING, [("NEW", 0.0), ("MISSED", 5.0)]),
+            *lead_with(2, MORNING, [("NEW", 0.0), ("MISSED", 5.0), ("ATTENDED", 30.0)]),  # missed the first, came to the second
+            *lead_with(3, MORNING, [("NEW", 0.0), ("MISSED", 5.0), ("ATTENDED", 200.0)]),  # came after the horizon
+            *lead_with(4, after, [("NEW", 0.0), ("ATTENDED", 30.0)]),
+        ],
+        "crm",
+        "r1",
+    )
+    with warehouse.reading() as reading:
+        build_journeys(reading, stages=stages, channels=(), seen_until=datetime.max, currency="RUB", funnel=own)
+        periods = split_periods(after.date() - timedelta(weeks=1), MORNING.date(), after.date() + timedelta(weeks=4), 7)
+        found = {step.key: (step.pre, step.post) for step in count_steps(reading, own, stages, periods, 7 * 24)}
+    assert {key: found[key] for key in ("enquiry", "trial", "missed", "attended")} == {
+        "enquiry": (3, 1), "trial": (3, 1), "missed": (2, 0), "attended": (1, 1),
+    }  # fmt: skip
+
+
 def test_files_are_tried_on_the_tables_that_there_are(warehouse, tmp_path: Path) -> None:
     """The columns that a file is checked against are those it meets."""
     own = funnel(tmp_path)
@@ -209,6 +235,7 @@ def test_a_ready_made_funnel_fits_its_profile_and_every_language(tmp_path: Path,
     assert {milestone for milestone, _ in profile.words} <= {*own.words, "none"}
     names = [*(step.names for step in own.steps), *(one.titles for one in own.metrics), *own.titles.values()]
     assert all(set(one) == set(LANGUAGES) for one in names)
+    assert propose(Stage("lead", "0", "N", "Новое обращение", "open", 1), profile) == "none"
     assert {milestone for milestone, _ in profile.words} >= {step.key for step in own.steps if not step.role}
     signed = Stage("deal", "0", "SIGNED", "Договор подписан", "open", 1)
     assert propose(signed, profile) == "contract"
@@ -233,6 +260,11 @@ BAD = {
     "unknown key": (STEP + "roel = 1\n", "did you mean 'role'?"),
     "role twice": (STEP + STEP.replace('"came"', '"seen"'), "'came' and 'seen' both play the role 'visited'"),
     "step twice": (STEP + CONTRACT + CONTRACT, "'contract' stands there twice"),
+    "steps of one name": (STEP + CONTRACT.replace("Договор", " БЫЛ"), "'came' and 'contract' are both called 'БЫЛ'"),
+    "steps of one name in a language": (
+        STEP + CONTRACT.replace('"Договор"', '{ ru = "Был", en = "Contract" }'), "'came' and 'contract' are both called 'Был'",
+    ),
+    "metrics of one name": (STEP + CONTRACT + RATE + RATE.replace("contract_rate", "again"), "and 'again' are both called"),
     "nobody comes": (CONTRACT, "no step plays the role 'visited'"),
     "only booked": ('[[steps]]\nkey = "booked"\nname = "Запись"\n', "no step plays the role 'visited'"),
     "upside down": (STEP + '[[steps]]\nkey = "booked"\nname = "Запись"\n', "they follow each other as booked, visited"),

@@ -74,7 +74,7 @@ def test_a_stored_report_is_the_one_that_was_written(school: Path) -> None:
 
 def test_a_school_reads_its_own_words(school: Path) -> None:
     page = plain((school / "out" / "assistant.html").read_text(encoding="utf-8"))
-    message = plain(message_of(read(school), "ru", Limit(2000, len)))  # where there is no room they go first
+    message = plain(message_of(read(school), "ru", Limit(2000, len)))
     assert "Запись на пробный урок" in plain(message_of(read(school), "ru"))
     terminal = plain(render(read(school), "terminal", "ru").decode())
     for told in (page, terminal, message):
@@ -86,10 +86,23 @@ def test_a_school_reads_its_own_words(school: Path) -> None:
     assert "Целевая заявка" not in page  # no stage of theirs leads to this step of the profile
     assert "Контракт" not in page
     assert "Пробные уроки по неделям" in page
+    assert "Пробные уроки: ожидалось при прежней доле" in page
+    assert "Визиты к ожидаемым" not in page
+    assert "Enquiries a week" in render(read(school), "html", "en").decode()
     assert "Trial attendance" in render(read(school), "html", "en").decode()
     assert "试听后签约率" in render(read(school), "html", "zh").decode()
     rate = "Заявки, дошедшие за срок учёта до шага «Договор», из дошедших за него до шага «Был на пробном уроке»."
     assert rate in page
+
+
+def test_the_first_metric_of_ones_own_outlasts_ours_where_a_message_is_short(school: Path) -> None:
+    document, lost = read(school), {"Договор после": 0, "Оплата из всех заявок": 0, "Средний чек": 0}
+    for most in range(200, 1400, 25):
+        message = plain(message_of(document, "ru", Limit(most, len)))
+        for name in lost:
+            lost[name] = lost[name] if name in message else most
+    assert 0 < lost["Договор после"] < lost["Средний чек"] < lost["Оплата из всех заявок"]
+    assert "Договор после пробного урока: 70,0 % (было 50,0 %)" in plain(message_of(document, "ru"))
 
 
 def test_the_workbook_has_the_rates_and_the_steps_as_numbers(school: Path) -> None:

@@ -54,7 +54,8 @@ from paid group by created_on, channel, branch, owner_id;
 def own(folder: Path, **files: str) -> OwnFunnel:
     (folder / "metrics").mkdir(exist_ok=True)
     for name, text in files.items():
-        (folder / "metrics" / f"{name}.sql").write_text(text, encoding="utf-8")
+        titled = text.replace("-- title: Own\n", f"-- title: Own {name}\n")  # a title stands for one metric
+        (folder / "metrics" / f"{name}.sql").write_text(titled, encoding="utf-8")
     return read_funnel(folder)
 
 
@@ -119,6 +120,11 @@ def test_a_file_called_like_a_declared_rate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "funnel.toml").write_text('[metrics.x]\nreached = "paid"\ntitle = "X"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="declared in"):
         own(tmp_path, x=RATE)
+
+
+def test_a_copied_file_needs_a_title_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'copy' and 'minutes' are both called 'Minutes to the visit'"):
+        own(tmp_path, minutes=MEAN, copy=MEAN)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

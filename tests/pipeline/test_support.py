@@ -1,5 +1,6 @@
 """Support from an export to the reports, with figures counted by hand (`support_made` tells the shop), on both databases."""
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -12,12 +13,27 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.errors import Exit
+from pipeline.explain import explain
 from pipeline.reports import render
+from pipeline.reports.words import LANGUAGES
 from pipeline.warehouse import Warehouse
 from tests.pipeline.support_made import LAUNCHES, phone, write_shop
+from tests.pipeline.test_explain import plain_numbers, wrong_lines
 from tests.variants import first
 
 N_WEEKS = 10  # on each side
+POOL = """
+[bot.efficiency]
+baselines = { first_reply = 15 }
+[bot.efficiency.actions.sale]
+stages = ["оплачено"]
+outcome = "paid"
+"""
+SUPPORT_BY_HAND = (  # group separators and percent signs left out
+    "`20000 / 50 = 400.0000`", "`30000 / 50 = 600.0000`", "`40 − 0.0000 × 80 = 40.00`", "`40.00 × 6.00 / 60 = 4.0000`",
+    "`4.0000 × 500.00 = 2000.00`", "`1000.00 × 7 × 10 / 30.4375 = 2299.79`", "`7000.00 − 2299.79 = 4700.21`",
+    "`4700.21 / 2299.79 = 204.375", "`90 / 10 = 9.0000`", "`5.0000 − 10.0000 = −5.0000`",
+)  # fmt: skip
 
 
 class Shop:
@@ -50,8 +66,9 @@ def opened(tmp_path: Path, warehouse_url: str, capsys: pytest.CaptureFixture[str
 
 
 def test_a_shop_counted_by_hand(opened: Callable[..., Shop]) -> None:
-    shop = opened()
-    found = shop.measured()["support"]
+    shop = opened(launches=LAUNCHES + POOL)
+    document = shop.measured()
+    found = document["support"]
     assert {side: found["weeks"][side]["n"] for side in ("pre", "post")} == {"pre": N_WEEKS, "post": N_WEEKS}
     assert found["n_requests"] == 22 * 9
     metrics = found["metrics"]
@@ -91,6 +108,38 @@ def test_a_shop_counted_by_hand(opened: Callable[..., Shop]) -> None:
         assert money["net"][end] == pytest.approx(money["benefit"][end] - cost)
         assert money["roi"][end] == pytest.approx(money["net"][end] / cost)
     assert money["not_counted"] == ["cost_one_off", "cost_per_request"]
+    explained(document)
+    # Its list names the present stage only: nothing of what needs a history is counted, and that is said.
+    assert document["efficiency"]["metrics"].keys() == {"first_reply"}
+    for language, words in (("ru", "История стадий неизвестна"), ("en", "stage history is not known"), ("zh", "阶段历史未知")):
+        assert words in render(document, "html", language).decode()
+        assert words in explain(document, language)
+
+
+def explained(document: dict[str, Any]) -> None:
+    """The account leads from the counts to the ROI and through each action window, and its arithmetic can be done again."""
+    for language in LANGUAGES:
+        account = explain(document, language)
+        assert wrong_lines(account, language) == []
+        lines = [plain_numbers(line, language) for line in account.splitlines()]
+        for arithmetic in SUPPORT_BY_HAND:
+            assert any(arithmetic in line.replace("%", "").replace("\u00a0", "") for line in lines), (language, arithmetic)
+        assert not re.search(r"\bNone\b|\bnan\b|\{\w+\}", account)
+    assert "- Baseline: 15 min" in explain(document, "en").replace("\u00a0", " ")
+    changes: list[Callable[[Any], None]] = [
+        lambda found: found["retained"]["incremental_revenue"].update(low=5e5),
+        lambda found: found["retained"]["profit"].update(estimate=1.0),
+        lambda found: found["automation"].update(n_beyond=41.0),
+        lambda found: found["automation"].update(saving=1.0),
+        lambda found: found["money"].update(cost=9.0),
+        lambda found: found["money"]["roi"].update(high=9.0),
+        lambda found: found["metrics"]["sla_share"]["post"].update(numerator=7.0),
+        lambda found: found["metrics"]["first_reply"]["changes"]["median"].update(estimate=7.0),
+    ]
+    for n, change in enumerate(changes):
+        wrong = copy.deepcopy(document)
+        change(wrong["support"])
+        assert wrong_lines(explain(wrong, "en"), "en"), n
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
@@ -106,7 +155,7 @@ def test_it_never_enters_the_launchs_money(opened: Callable[..., Shop], engine: 
         assert with_support[key] == without_terms[key]
 
 
-def test_a_shop_without_requests_says_nothing_of_support(opened: Callable[..., Shop]) -> None:
+def test_a_shop_without_requests_has_no_figures_of_support(opened: Callable[..., Shop]) -> None:
     shop = opened(requests=False)
     document = shop.measured()
     assert not {"support", "efficiency"} & document.keys()
@@ -114,6 +163,8 @@ def test_a_shop_without_requests_says_nothing_of_support(opened: Callable[..., S
     for language in ("ru", "en", "zh"):
         page = render(document, "html", language).decode()
         assert not {"Поддержка", "Support", "客户支持"} & set(re.findall(r"<h2[^>]*>([^<]+)</h2>", page))
+        words = {"ru": "ни одного обращения не прочитано", "en": "no request was read", "zh": "没有读到任何请求"}
+        assert words[language] in page  # the terms of support are there, and what is missing is told
 
 
 @pytest.mark.parametrize("engine", ["duckdb"])
@@ -155,7 +206,7 @@ def test_every_report_tells_it_in_every_language(opened: Callable[..., Shop], en
 @pytest.mark.parametrize("engine", ["duckdb"])
 @pytest.mark.parametrize(
     ("change", "missing"),
-    first(2, [
+    first(1, [  # from a file to the document; the money itself: test_support_money
         (("monthly = 1000", ""), "cost_not_given"),
         (("monthly = 1000", "monthly = 0"), "cost_zero"),
         (("margin = 0.5", ""), None),
@@ -209,3 +260,27 @@ def test_terms_nobody_can_mean_are_refused(opened: Callable[..., Shop], engine: 
         code = main(["--config", str(shop.config), "measure", "bot"], {"PAYBACK_WAREHOUSE": shop.url})
         assert code == Exit.CONFIG
         assert told in shop._capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["duckdb"])
+def test_names_that_no_request_and_no_record_has_are_told_with_the_nearest(opened: Callable[..., Shop], engine: str) -> None:
+    terms = LAUNCHES.replace('"Высокий" = 60', '"Высокй" = 60') + 'channels = ["Телеграм", "Telegramm", "Чат", " ЧАТ "]\n'
+    shop = opened(launches=terms + '[bot.efficiency.actions.reminder]\nstages = ["оплаченно", "оплачено", "<b>zzzz</b>"]\n')
+    document = shop.measured()
+    told = {(one["code"], one["subject"]): one for one in document["trust"]["findings"]}
+    details = {key: one["detail"] for key, one in told.items()}
+    assert {key: detail for key, detail in details.items() if key[0].endswith("_unseen")} == {
+        ("support_channel_unseen", "Телеграм"): {"known": "telegram, чат"},
+        ("support_channel_unseen", "Telegramm"): {"nearest": "telegram"},
+        ("support_priority_unseen", "Высокй"): {"nearest": "высокий"},
+        ("action_stage_unseen", "оплаченно"): {"nearest": "оплачено"},
+        ("action_stage_unseen", "<b>zzzz</b>"): {"known": "новая, оплачено"},
+    }
+    assert all(one["points"] == 0 for key, one in told.items() if key[0].endswith("_unseen"))
+    for language, words in (("ru", "возможно, это: telegram"), ("en", "perhaps: telegram"), ("zh", "可能是：telegram")):
+        page = render(document, "html", language).decode()
+        assert words in page
+        assert "Telegramm" in page
+        assert "<b>zzzz" not in page
+    (shop.config / "launches.toml").write_text(LAUNCHES + 'channels = ["Telegramm"]\n', encoding="utf-8")
+    assert "bot: support_channel_unseen 'Telegramm': 1 (nearest telegram)" in shop.run("check", expected=Exit.FINDINGS)
