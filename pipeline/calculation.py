@@ -1,6 +1,6 @@
 """A computed plan as a document: what `payback calc --json` prints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -11,8 +11,11 @@ from pipeline.scenarios import RESULTS
 SCHEMA_VERSION = 1
 
 
-def document_of(outcome: Outcome, currency: str) -> dict[str, Any]:
-    """Inputs as they were read, lines and results with reasons and ranges, chances, tornado. What does not exist is null."""
+def document_of(outcome: Outcome, currency: str, hurdles: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Inputs as they were read, lines and results with reasons and ranges, chances, tornado, what money earns elsewhere.
+
+    What does not exist is null.
+    """
     scenario = outcome.scenario
     inputs = {name: {"kind": asked.kind, **_quantity(outcome, name)} for name, asked in scenario.inputs.items()}
     lines = {
@@ -29,6 +32,7 @@ def document_of(outcome: Outcome, currency: str) -> dict[str, Any]:
         "tornado": [{"input": s.name, "low": s.low, "high": s.high, "net_at_low": s.net_at_low, "net_at_high": s.net_at_high}
                     for s in outcome.tornado],
         "flows": [flow if isfinite(flow) else None for flow in outcome.flows.tolist()],
+        "hurdles": [{**hurdle, "on": hurdle["on"].isoformat()} for hurdle in hurdles],
         "draws": N_DRAWS if outcome.draws else 0, "seed": outcome.seed,
     }  # fmt: skip
 

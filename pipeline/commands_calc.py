@@ -125,6 +125,7 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
         from pipeline.amounts import Quantity
         from pipeline.calculation import document_of
         from pipeline.calculator import FLAT, compute
+        from pipeline.hurdles import read_hurdles
         from pipeline.questions import ask
 
         given: dict[str, object] = dict(scenario.example) if options["is_example"] else {}
@@ -148,12 +149,14 @@ def _run_scenario(scenario: "Scenario") -> Callable[..., None]:
             given |= ask(scenario, given, numbers, _prompt)
         quantities: Mapping[str, Quantity] = scenario.read_inputs(given, where, numbers.currency)
         outcome = compute(scenario, quantities, season=season, seed=options["seed"])
+        rates = read_hurdles(invocation.folder, invocation.environ)
+        hurdles = [hurdle.facts() for hurdle in rates if hurdle.currency == numbers.currency]
         if options["is_json"]:
-            click.echo(masked_json(document_of(outcome, numbers.currency), invocation.secrets))
+            click.echo(masked_json(document_of(outcome, numbers.currency, hurdles), invocation.secrets))
         else:
             from pipeline.reports.calculation import render_calculation
 
-            click.echo(render_calculation(outcome, numbers, is_explained=options["is_explained"]), nl=False)
+            click.echo(render_calculation(outcome, numbers, hurdles=hurdles, is_explained=options["is_explained"]), nl=False)
         if options["xlsx"] is not None:
             from pipeline.reports.calculation_sheet import render_plan
 

@@ -39,7 +39,7 @@ def read_history(reading: "Reading", known_on: date, zone: tzinfo, horizon_hours
     first = np.repeat(starts, np.diff(np.r_[starts, code.size]))
     # Later payments of the first lead belong to the first sale as long as the effect's horizon lasts.
     day = np.where((journey == journey[first]) & within, day[first], day) if code.size else day
-    return History.of(code, day, amount, (known_on - _EPOCH.date()).days, int((~is_known).sum()))
+    return History.of(code, day, amount, (known_on - _EPOCH.date()).days, int((~is_known).sum()), is_of_lead=within)
 
 
 def _codes(rows: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.int64]:

@@ -85,7 +85,7 @@ def document(measurement: Measurement) -> dict[str, Json]:
             "score": measurement.trust_score,
             "findings": [_finding(measurement, n) for n in range(len(measurement.findings))],
         },
-        "hurdles": [{**asdict(hurdle), "rate": [hurdle.low, hurdle.high]} for hurdle in measurement.hurdles],
+        "hurdles": [hurdle.facts() for hurdle in measurement.hurdles],
         "unclosed": _unclosed(measurement),
         "priors": evidence.priors(measurement),
         "definitions": {name: _definition(result) for name, result in measurement.metrics.items()},

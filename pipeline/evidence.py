@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.claims import Claim
 from pipeline.controls import Candidate
 from pipeline.effects import Effect, Interval
-from pipeline.forecast import BANDS, HALF_LIFE_MONTHS, HORIZONS, Forecast, Line, Repeats, Worth
+from pipeline.forecast import BANDS, FASTEST_HALF_LIFE_MONTHS, HALF_LIFE_MONTHS, HORIZONS, Forecast, Line, Repeats, Worth
 from pipeline.holdout import HoldoutEffect, TooFewLeads
 from pipeline.looks import PlaceboPanel
 from pipeline.measurement import Measurement
@@ -210,6 +210,7 @@ def forecast(found: Forecast | None) -> Json:
         "missing": found.missing,
         "horizons": list(HORIZONS),
         "half_life_months": HALF_LIFE_MONTHS,
+        "fastest_half_life_months": FASTEST_HALF_LIFE_MONTHS,
         "launch": None if launch is None else {
             "claim": launch.claim,
             "is_proven": launch.is_proven,

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.effects import DETECTABLE_HALF_WIDTHS, N_DRAWS
 from pipeline.explain_beside import beside_lines, unquoted
 from pipeline.explain_costs import name_of, named_parts, uncounted_lines
+from pipeline.explain_forecast import forecast_lines
 from pipeline.modes import CHECK, CONTROL, RATE, TOTAL
 from pipeline.reports import doubts, evidence, sentences, tables
 from pipeline.reports.naming import numbers_for
@@ -49,6 +50,7 @@ def explain(document: Mapping[str, Json], language: str = "en") -> str:
         lines += [*account.model()]
         for name in sorted(document["claims"], key=lambda name: name != document["claim"]):
             lines += [*account.claim(name), *account.money(name)]
+        lines += [*forecast_lines(document, account.numbers)]
     lines += [*account.verdict(), *account.trust(), *account.reservations(), *beside_lines(document, account.numbers)]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,8 @@ part of the measured leads already. Where something cannot be told it is left ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from pipeline.weekly import FloatArray
 
 HORIZONS = (6, 12)
 MONTHS = max(HORIZONS)
-# The second line: an effect that halves in a year. A convention, printed beside it.
+# How fast an effect fades after it was measured, nobody knows yet: anything from "it stays" to "it halves in six months" is as
+# likely, so that the middle halves in a year. A convention, printed beside the figures.
 HALF_LIFE_MONTHS = 12.0
+FASTEST_HALF_LIFE_MONTHS = HALF_LIFE_MONTHS / 2
 # Ends of the 95, 80 and 50 % ranges around the median.
 BANDS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 
@@ -45,7 +48,8 @@ class At:
 class Line:
     """One assumption of decay. `net`: cumulative, BANDS x month 0 ... 12; None while costs are unknown.
 
-    `payback`: "never" is "not within 12 months".
+    With a half-life the middle fades by it, the ranges hold every fading from none to twice as fast: the forecast. Without one
+    the effect stays for certain. `payback`: where the middle of `net` reaches 0; "never" is "not within 12 months".
     """
 
     half_life_months: float | None
@@ -133,45 +137,63 @@ def launch_ahead(claim: Claim, back: Returning, history: History, post_start: in
     share = new_share(history, post_start)
     reason = _no_repeats(effect, is_proven, back, share)
     won = None if reason is not None or share is None else payers(effect) / months * share
-    lines = []
-    for half_life in (None, HALF_LIFE_MONTHS):
-        kept = remaining(half_life, months)
-        earned = np.cumsum(profit[:, None] * kept + saved, axis=1)
+
+    margin = effect.margin
+
+    def earned(kept: FloatArray) -> _Earned:
         again = None
         if won is not None and back.fitted is not None:
-            again = np.cumsum(repeat_money(back.fitted, won, kept, back.reach), axis=1) * effect.margin
-        lines.append(_line(half_life, earned, again, money.one_off_cost, money.monthly_cost, is_proven))
+            again = np.cumsum(repeat_money(back.fitted, won, kept, back.reach), axis=1) * margin
+        return _Earned(np.cumsum(profit[:, None] * kept + saved, axis=1), again)
+
+    steady = earned(remaining(0.0, months))
+    fading = earned(remaining(1 / HALF_LIFE_MONTHS, months))
+    either = earned(remaining(fadings(profit.size), months))
+    costs = (money.one_off_cost, money.monthly_cost)
+    lines = (_line(None, steady, steady, *costs, is_proven), _line(HALF_LIFE_MONTHS, fading, either, *costs, is_proven))
     return LaunchAhead(effect.claim, is_proven, months, None if won is None else share, None if won is None else interval_of(won),
-                       reason, tuple(lines))  # fmt: skip
+                       reason, lines)  # fmt: skip
 
 
-def remaining(half_life: float | None, measured: float, months: int = MONTHS) -> FloatArray:
-    """Share of the effect left in the middle of month 1, 2 ...: all of it as long as it was measured."""
+def remaining(halvings: FloatArray | float, measured: float, months: int = MONTHS) -> FloatArray:
+    """Share of the effect left in the middle of month 1, 2 ... (..., months): all of it as long as it was measured.
+
+    `halvings` a month after that: 0 where it stays, 1 / 12 where it halves in a year.
+    """
     middle = np.arange(months) + 0.5
-    return np.ones(months) if half_life is None else 0.5 ** (np.maximum(middle - measured, 0.0) / half_life)
+    return np.asarray(0.5 ** (np.maximum(middle - measured, 0.0) * np.asarray(halvings)[..., None]), dtype=np.float64)
+
+
+def fadings(n: int) -> FloatArray:
+    """Halvings a month of so many draws: evenly from none to those of the fastest, in an order that goes with nothing else."""
+    even = (np.arange(n) + 0.5) / n / FASTEST_HALF_LIFE_MONTHS
+    return np.asarray(np.random.default_rng(SEED + 1).permutation(even), dtype=np.float64)
 
 
 def repeat_visits(cumulative: FloatArray, kept: FloatArray, reach: int) -> FloatArray:
     """Later visits in month 1, 2 ... of those won in each month up to then, one customer a month at full effect.
 
     `cumulative`: visits by age (..., ages + 1), counted up to the age `reach`; customers come in the middle of their month.
+    `kept`: (..., months).
     """
-    n = kept.size
+    n = kept.shape[-1]
     ages = np.clip(np.arange(n + 1) - 0.5, 0.0, max(min(reach, cumulative.shape[-1] - 1), 0))
     low = np.minimum(ages.astype(np.int64), cumulative.shape[-1] - 2)
     part = ages - low
     by_age = np.diff(cumulative[..., low] * (1 - part) + cumulative[..., low + 1] * part, axis=-1)
-    return np.stack([by_age[..., : t + 1] @ kept[t::-1] for t in range(n)], axis=-1)
+    return np.stack([(by_age[..., : t + 1] * kept[..., t::-1]).sum(axis=-1) for t in range(n)], axis=-1)
 
 
 def repeat_money(fitted: Fitted, won: FloatArray, kept: FloatArray, reach: int) -> FloatArray:
-    """Draws (draws x months) of the money of later visits, of `won` customers a month (draws)."""
-    curve = fitted.curve
+    """Draws (draws x months) of the money of later visits, of `won` customers a month (draws); `kept` of all draws or of each."""
+    curve, n_months = fitted.curve, kept.shape[-1]
     rng = np.random.default_rng(SEED)
-    visits = repeat_visits(curve.cumulative(draws=True), kept, reach)
-    every = np.arange(won.size) % len(visits)
-    level = _level(curve, fitted.widening, visits.sum(axis=1), kept.size, rng, won.size)
-    mean = won[:, None] * visits[every] * (curve.check_draws[every] * level)[:, None]
+    cumulative = curve.cumulative(draws=True)
+    every = np.arange(won.size) % len(cumulative)
+    sums = repeat_visits(cumulative, np.ones(n_months), reach).sum(axis=1)
+    level = _level(curve, fitted.widening_over(n_months), sums, n_months, rng, won.size)
+    visits = repeat_visits(cumulative[every], kept, reach)
+    mean = won[:, None] * visits * (curve.check_draws[every] * level)[:, None]
     return chance(mean, curve.spread_money, rng)
 
 
@@ -186,9 +208,12 @@ def payers(effect: ProcessEffect) -> FloatArray:
 
 
 def new_share(history: History, post_start: int) -> float | None:
-    """Part of the post period's paying visits that were a known customer's first; None without any."""
+    """Part of the post period's paying leads that were a known customer's first visit; None without any.
+
+    A later visit that the CRM keeps as one more deal of an old lead is no paying lead: the claim has not counted it either.
+    """
     first = int((history.first >= post_start).sum())
-    later = int(((history.visit_day >= post_start) & history.is_visit).sum())
+    later = int(((history.visit_day >= post_start) & history.is_visit & history.is_of_lead).sum())
     known = history.n + history.n_visits
     return first / (first + later) * known / (known + history.n_unknown) if first + later else None
 
@@ -201,26 +226,48 @@ def _level(curve: Curve, widening: float, sums: FloatArray, months: int, rng: np
     return np.asarray(ratio ** (widening - 1) * np.exp(widening * shock), dtype=np.float64)
 
 
-def _line(half_life: float | None, earned: FloatArray, again: FloatArray | None, once: float | None, monthly: float | None,
+class _Earned(NamedTuple):
+    """Draws x months, cumulative: profit of the effect, and of later visits where they are counted."""
+
+    effect: FloatArray
+    again: FloatArray | None
+
+    @property
+    def total(self) -> FloatArray:
+        return self.effect if self.again is None else self.effect + self.again
+
+
+def _line(half_life: float | None, middle: _Earned, either: _Earned, once: float | None, monthly: float | None,
           is_proven: bool) -> Line:  # fmt: skip
-    total = earned if again is None else earned + again
+    """Estimates of `middle`, ranges of `either`."""
     cost = None if once is None or monthly is None else once + monthly * np.arange(1, MONTHS + 1)
-    net = None if cost is None else total - cost
-    at = []
-    for months in HORIZONS:
-        n = months - 1
-        parts = [earned[:, n]] if again is None else [earned[:, n], again[:, n]]
-        middles = at_median(np.stack(parts), total[:, n])
-        shown = [Interval(float(middle), *_ends(part)) for middle, part in zip(middles, parts, strict=True)]
-        spent = None if cost is None else float(cost[n])
-        of_net = None if net is None else interval_of(net[:, n])
-        roi = interval_of(net[:, n] / spent) if net is not None and spent and is_proven else None
-        at.append(At(months, shown[0], shown[1] if len(shown) > 1 else None, spent, of_net, roi))
-    if net is None or once is None:
-        return Line(half_life, None, tuple(at), None)
-    path = np.concatenate([np.full((len(net), 1), -once), net], axis=1)
-    payback = payback_over(crossing(path), LEVELS) if is_proven else None
-    return Line(half_life, np.quantile(path, BANDS, axis=0), tuple(at), payback)
+    at = tuple(_at(months, middle, either, None if cost is None else float(cost[months - 1]), is_proven) for months in HORIZONS)
+    if cost is None or once is None:
+        return Line(half_life, None, at, None)
+    path = np.concatenate([np.full((len(either.effect), 1), -once), either.total - cost], axis=1)
+    bands = np.quantile(path, BANDS, axis=0)
+    bands[len(BANDS) // 2, 1:] = np.median(middle.total, axis=0) - cost
+    if not is_proven:
+        return Line(half_life, bands, at, None)
+    months = float(crossing(bands[[len(BANDS) // 2]])[0])
+    payback = replace(payback_over(crossing(path), LEVELS), median=months if np.isfinite(months) else None)
+    return Line(half_life, bands, at, payback)
+
+
+def _at(months: int, middle: _Earned, either: _Earned, spent: float | None, is_proven: bool) -> At:
+    n = months - 1
+    total = middle.total[:, n]
+    parts = [middle.effect[:, n]] if middle.again is None else [middle.effect[:, n], middle.again[:, n]]
+    ranges = [either.effect[:, n]] if either.again is None else [either.effect[:, n], either.again[:, n]]
+    middles = at_median(np.stack(parts), total)
+    shown = [Interval(float(value), *_ends(draws)) for value, draws in zip(middles, ranges, strict=True)]
+    again = shown[1] if len(shown) > 1 else None
+    if spent is None:
+        return At(months, shown[0], again, None, None, None)
+    low, high = _ends(either.total[:, n] - spent)
+    net = Interval(float(np.median(total)) - spent, low, high)
+    roi = Interval(*(end / spent for end in (net.estimate, net.low, net.high))) if spent and is_proven else None
+    return At(months, shown[0], again, spent, net, roi)
 
 
 def crossing(path: FloatArray) -> FloatArray:
@@ -285,6 +332,6 @@ def _value(fitted: Fitted, history: History, within: Sequence[int]) -> list[Wort
     first = history.amount.mean() + history.amount.std() / np.sqrt(history.n) * rng.standard_normal(curve.check_draws.size)
     for months in within:
         visits = curve.cumulative(draws=True)[:, months]
-        moved = visits * _level(curve, fitted.widening, visits, months, np.random.default_rng(SEED), visits.size)
+        moved = visits * _level(curve, fitted.widening_over(months), visits, months, np.random.default_rng(SEED), visits.size)
         found.append(Worth(months, interval_of(moved), interval_of(first + moved * curve.check_draws)))
     return found

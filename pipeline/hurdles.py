@@ -4,9 +4,10 @@ What the same money earns elsewhere (hurdles), and what costs that nobody filled
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pipeline.costs import CHECKLIST, PARTS, Ends, Part
 from pipeline.errors import ConfigError
@@ -28,6 +29,10 @@ class Hurdle:
     source: str
     code: str = ""
     title: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """As it stands in documents: the rate as its two ends."""
+        return {**asdict(self), "rate": [self.low, self.high]}
 
     @property
     def low(self) -> float:

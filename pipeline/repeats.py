@@ -39,7 +39,8 @@ class History:
     """Customers by the day of their first payment, and their later visits; days are counted since 1970, `known_day` exclusive.
 
     `first`, `amount`: one a customer. `customer`, `visit_day`, `visit_amount`: one a later day with a payment; where all that
-    came that day was given back (`is_visit` False) the money counts, the visit does not. `n_unknown`: payments of nobody known.
+    came that day was given back (`is_visit` False) the money counts, the visit does not. `is_of_lead`: it was paid for within the
+    horizon of a lead of its own, not long after an old one. `n_unknown`: payments of nobody known.
     """
 
     first: IntArray
@@ -48,25 +49,34 @@ class History:
     visit_day: IntArray
     visit_amount: FloatArray
     is_visit: npt.NDArray[np.bool_]
+    is_of_lead: npt.NDArray[np.bool_]
     known_day: int
     n_unknown: int = 0
 
     @classmethod
-    def of(cls, code: IntArray, day: IntArray, amount: FloatArray, known_day: int, n_unknown: int = 0) -> History:
-        """From payments: customer's code, day, amount (below 0: given back). The order of the payments does not matter."""
+    def of(cls, code: IntArray, day: IntArray, amount: FloatArray, known_day: int, n_unknown: int = 0, *,
+           is_of_lead: npt.NDArray[np.bool_] | None = None) -> History:  # fmt: skip
+        """From payments: customer's code, day, amount (below 0: given back). The order of the payments does not matter.
+
+        `is_of_lead`: all of them unless given.
+        """
         if not code.size:
             none = np.zeros(0, dtype=np.int64)
-            return cls(none, np.zeros(0), none, none, np.zeros(0), np.zeros(0, dtype=np.bool_), known_day, n_unknown)
+            no = np.zeros(0, dtype=np.bool_)
+            return cls(none, np.zeros(0), none, none, np.zeros(0), no, no, known_day, n_unknown)
         order = np.lexsort((amount, day, code))
+        of_lead = np.ones(code.size, dtype=np.bool_) if is_of_lead is None else is_of_lead[order]
         code, day, amount = code[order], day[order], amount[order]
         is_new = np.r_[True, (code[1:] != code[:-1]) | (day[1:] != day[:-1])]
         at = np.flatnonzero(is_new)
         code, day, total = code[at], day[at], np.add.reduceat(amount, at)
         is_visit = np.maximum.reduceat(amount, at) >= 0  # a day of refunds alone is no visit
+        of_lead = np.logical_or.reduceat(of_lead, at)
         is_first = np.r_[True, code[1:] != code[:-1]]
         number = np.cumsum(is_first) - 1
         later = ~is_first
-        return cls(day[is_first], total[is_first], number[later], day[later], total[later], is_visit[later], known_day, n_unknown)
+        return cls(day[is_first], total[is_first], number[later], day[later], total[later], is_visit[later], of_lead[later],
+                   known_day, n_unknown)  # fmt: skip
 
     @property
     def n(self) -> int:
@@ -103,7 +113,7 @@ class History:
         number = np.cumsum(kept) - 1
         seen = kept[self.customer] & (self.visit_day < day) if self.customer.size else np.zeros(0, dtype=np.bool_)
         return History(self.first[kept], self.amount[kept], number[self.customer[seen]], self.visit_day[seen],
-                       self.visit_amount[seen], self.is_visit[seen], day, self.n_unknown)
+                       self.visit_amount[seen], self.is_visit[seen], self.is_of_lead[seen], day, self.n_unknown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,21 @@ from pipeline.weekly import FloatArray
 YEAR = 365.25
 MIN_MONTHS = 12
 # Standard deviation of the wave's two parts before the data are seen.
-PRIOR = 0.15
+PRIOR = 0.2
 LARGEST = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Rates at day t are 1 + cosine x cos(2 pi t / year) + sine x sin(2 pi t / year) of the year's mean."""
+    """Rates at day t are 1 + cosine x cos(2 pi t / year) + sine x sin(2 pi t / year) of the year's mean.
+
+    `covariance` of the two; `past`: mean cosine and sine of the turns at which the history's visits were to come.
+    """
 
     cosine: float = 0.0
     sine: float = 0.0
+    covariance: FloatArray = field(default_factory=lambda: np.zeros((2, 2)), compare=False)
+    past: FloatArray = field(default_factory=lambda: np.zeros(2), compare=False)
 
     @property
     def amplitude(self) -> float:
@@ -49,6 +54,15 @@ class Clock:
     def months(self, start: int, months: float) -> float:
         """Months of this clock in so many real ones from a day on."""
         return float(self.reading(start + months * MONTH) - self.reading(float(start))) / MONTH
+
+    def doubt(self, start: int, months: float) -> float:
+        """Relative standard deviation of a forecast for so many months because the wave is not known for certain.
+
+        A higher wave ahead is also a higher one in some of the past: only their difference moves the forecast.
+        """
+        turn = 2 * np.pi / YEAR * (start + np.linspace(0.0, months * MONTH, 49))
+        beyond = np.array([np.cos(turn).mean(), np.sin(turn).mean()]) - self.past
+        return float(np.sqrt(max(float(beyond @ self.covariance @ beyond), 0.0)))
 
 
 def clock_of(history: History) -> Clock:
@@ -73,7 +87,10 @@ def clock_of(history: History) -> Clock:
         inner = inner - (mean * visits.sum(axis=1)[:, None]).T @ mean + np.eye(2) * spread / PRIOR**2
         found = found + np.linalg.solve(inner, slope - found * spread / PRIOR**2)
         found = found * min(1.0, LARGEST / max(float(np.hypot(*found)), 1e-9))
-    return Clock(float(found[0]), float(found[1]))
+    season = 1 + found @ wave
+    rate = visits.sum(axis=1) / np.maximum((exposure * season).sum(axis=1), 1e-9)
+    share = rate @ exposure * season
+    return Clock(float(found[0]), float(found[1]), spread * np.linalg.inv(inner), wave @ share / max(float(share.sum()), 1e-9))
 
 
 def _tables(history: History) -> tuple[FloatArray, FloatArray]:

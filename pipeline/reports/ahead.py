@@ -1,4 +1,7 @@
-"""What lies ahead if the effect stays as measured: cumulative net month by month, and what the same money earns elsewhere."""
+"""The first year: what the same money earns elsewhere, and, where there is no forecast, cumulative net month by month.
+
+A page shows one picture of what lies ahead: the forecast's (`forecast.py`) where the document has one with a net.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from pipeline.cashflow import HORIZON_MONTHS, PAYBACK_HORIZON_MONTHS
+from pipeline.reports.forecast import expected
 from pipeline.reports.numbers import Numbers
 from pipeline.reports.tables import Table
 from pipeline.reports.words import plain
@@ -37,9 +41,9 @@ class Hurdles:
 
 
 def fan(numbers: Numbers, document: Mapping[str, Json]) -> Fan | None:
-    """None while benefit or cost is unknown."""
+    """None while benefit or cost is unknown, and where the forecast says it."""
     cash = _cash(document)
-    if cash is None:
+    if cash is None or _forecast_net(document) is not None:
         return None
     benefit, once, monthly = cash
     money = document["money"]
@@ -52,7 +56,7 @@ def fan(numbers: Numbers, document: Mapping[str, Json]) -> Fan | None:
     def path(a_month: float) -> tuple[float, ...]:
         return tuple((a_month - monthly) * month - once for month in range(months + 1))
 
-    net = _first_year(cash)
+    net = _first_year(document, cash)
     figures = {"net": numbers.money(net["estimate"], is_signed=True), "interval": numbers.money_interval(net)}
     told = numbers.words.say("ahead.told", months=numbers.whole(HORIZON_MONTHS), **figures)
     return Fan(months, path(benefit["estimate"]), path(benefit["low"]), path(benefit["high"]), money["window_months"],
@@ -64,12 +68,12 @@ def hurdles(numbers: Numbers, document: Mapping[str, Json]) -> Hurdles | None:
     found, cash = document.get("hurdles"), _cash(document)
     if not found or cash is None or not (cash.once or cash.monthly):
         return None
-    say, once, monthly, net = numbers.words.say, cash.once, cash.monthly, _first_year(cash)
+    say, once, monthly, net = numbers.words.say, cash.once, cash.monthly, _first_year(document, cash)
     rows = []
     for line in found:
         low, high = (rate * (once + monthly * MONTHS_OF_INTEREST) for rate in line["rate"])
-        rows.append((_title(numbers, line), _rate(numbers, line), _span(numbers, low, high), _compared(numbers, net, low, high),
-                     numbers.day(line["on"])))  # fmt: skip
+        rows.append((title_of(numbers, line), rate_of(numbers, line), _span(numbers, low, high),
+                     _compared(numbers, net, low, high), numbers.day(line["on"])))  # fmt: skip
     columns = ("column.hurdle", "column.rate", "column.earned", "column.launch_against", "column.on")
     table = Table("hurdles", say("section.hurdles"), say("hurdles.note"), tuple(map(say, columns)), tuple(rows), len(rows))
     told = say("hurdles.told", spent=numbers.money(once + monthly * HORIZON_MONTHS),
@@ -91,16 +95,28 @@ def _cash(document: Mapping[str, Json]) -> _Cash | None:
     return None if benefit is None or once is None or monthly is None else _Cash(benefit, once, monthly)
 
 
-def _first_year(cash: _Cash) -> dict[str, float]:
+def _forecast_net(document: Mapping[str, Json]) -> Json:
+    """The forecast's net by the end of the first year; None in older documents and where it has none."""
+    launch = (document.get("forecast") or {}).get("launch")
+    return None if launch is None else expected(launch)["at"][-1]["net"]
+
+
+def _first_year(document: Mapping[str, Json], cash: _Cash) -> Mapping[str, float]:
+    """That of the forecast, so that one report has one figure; else what was measured, going on for a year."""
+    found: Mapping[str, float] | None = _forecast_net(document)
+    if found is not None:
+        return found
     return {end: (cash.benefit[end] - cash.monthly) * HORIZON_MONTHS - cash.once for end in ("estimate", "low", "high")}
 
 
-def _title(numbers: Numbers, line: Mapping[str, Json]) -> str:
+def title_of(numbers: Numbers, line: Mapping[str, Json]) -> str:
+    """The name of a rate, such as deposit."""
     key = f"hurdle.{line['code']}"
     return numbers.words.say(key) if line["code"] and numbers.words.has(key) else plain(line["title"])
 
 
-def _rate(numbers: Numbers, line: Mapping[str, Json]) -> str:
+def rate_of(numbers: Numbers, line: Mapping[str, Json]) -> str:
+    """A rate or its two ends, a year."""
     low, high = (numbers.percent(rate, digits=0 if round(rate * 100, 6).is_integer() else 1) for rate in line["rate"])
     return low if low == high else numbers.interval(low, high)
 

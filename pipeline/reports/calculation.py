@@ -1,7 +1,7 @@
 """A plan in a terminal: inputs, lines, results with their ranges, chances, what matters most, what to mind."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 
 from pipeline.calculator import COSTS, FLAT, N_DRAWS, Outcome
 from pipeline.reports import figures
+from pipeline.reports.elsewhere import rates
 from pipeline.reports.numbers import NBSP, Numbers
 from pipeline.reports.terminal import GAP, GLUE, WIDTH, glued
 from pipeline.scenarios import RESULTS, text_in
@@ -24,8 +25,9 @@ ON_REVENUE = ("full_benefit", "benefit")
 HIDDEN = ("full_benefit",)  # the figure behind others, shown where it is explained
 
 
-def render_calculation(outcome: Outcome, numbers: Numbers, *, is_explained: bool = False) -> str:
-    """The plan as text with ANSI styles (none where NO_COLOR is set)."""
+def render_calculation(outcome: Outcome, numbers: Numbers, *, hurdles: Sequence[Mapping[str, Any]] = (),
+                       is_explained: bool = False) -> str:
+    """The plan as text with ANSI styles (none where NO_COLOR is set). `hurdles`: as in a document, of the plan's currency."""
     console, buffer = open_console()
     language = numbers.words.language
     console.print(glued(text_in(outcome.scenario.title, language), style="bold"))
@@ -39,7 +41,7 @@ def render_calculation(outcome: Outcome, numbers: Numbers, *, is_explained: bool
         _definitions(console, outcome, numbers)
         _published(console, outcome, numbers)
     heading(console, numbers.words.say("calc.notes"))
-    for note in notes(outcome, numbers):
+    for note in notes(outcome, numbers, hurdles):
         console.print(Padding(glued(note), (0, 0, 0, 2)))
     return finished(buffer)
 
@@ -87,7 +89,7 @@ def how(outcome: Outcome, numbers: Numbers, name: str) -> str:
     return numbers.words.say(f"calc.how.{name}_on_revenue" if is_on_revenue else f"calc.how.{name}")
 
 
-def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
+def notes(outcome: Outcome, numbers: Numbers, hurdles: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """What somebody who only reads the figures would miss."""
     say, found = numbers.words.say, []
     if outcome.is_revenue_based:
@@ -111,6 +113,8 @@ def notes(outcome: Outcome, numbers: Numbers) -> list[str]:
         found.append(say("calc.note.season", factors=factors))
     if outcome.draws:
         found.append(say("calc.note.draws", n=numbers.whole(N_DRAWS), seed=str(outcome.seed)))
+    if hurdles and outcome.points["irr"].point is not None:
+        found.append(say("calc.note.elsewhere", rates=rates(numbers, hurdles)))
     found.append(say("calc.note.plan"))
     return found
 

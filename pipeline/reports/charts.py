@@ -187,16 +187,16 @@ def fan_chart(fan: Fan, today: str, money: Callable[[float], str], month: Callab
 
 def forecast_chart(fan: ForecastFan, today: str, money: Callable[[float], str], month: Callable[[int], str], *, width: int,
                    height: int, name: str) -> str:  # fmt: skip
-    """Cumulative net by month: ranges one inside the other, the median, the median of a fading effect, where measuring ended."""
+    """Cumulative net by month: ranges one inside the other, the middle, that of an effect that stays, where measuring ended."""
     with _drawing(width, height) as (figure, axes):
         figure.subplots_adjust(left=(84 if width >= MIN_WIDE else 74) / width)
         at = range(len(fan.middle))
         for n, (low, high) in enumerate(fan.bands):
             axes.fill_between(at, low, high, color=COLOURS["band"], alpha=(0.45, 0.6, 1.0)[n], linewidth=0, zorder=1 + n / 10)
         axes.plot(at, fan.middle, color=COLOURS["expected"], linewidth=2, linestyle=(0, (4, 2.5)), zorder=3)
-        axes.plot(at, fan.fading, color=COLOURS["fact"], linewidth=1.6, zorder=3)
+        axes.plot(at, fan.steady, color=COLOURS["fact"], linewidth=1.6, zorder=2.5)
         axes.axhline(0, color=COLOURS["ink"], linewidth=1.2, zorder=2)
-        bottom, top = min(0.0, *fan.bands[0][0], *fan.fading), max(0.0, *fan.bands[0][1], *fan.fading)
+        bottom, top = min(0.0, *fan.bands[0][0], *fan.steady), max(0.0, *fan.bands[0][1], *fan.steady)
         room = (top - bottom or 1.0) * 0.16
         axes.set_ylim(bottom - room / 3, top + room)
         axes.set_xlim(0, len(fan.middle) - 1)
@@ -205,6 +205,8 @@ def forecast_chart(fan: ForecastFan, today: str, money: Callable[[float], str], 
             is_right = fan.measured > len(fan.middle) / 2
             axes.text(fan.measured + (-0.15 if is_right else 0.15), top + room * 0.9, today,
                       ha="right" if is_right else "left", va="top", fontweight="bold")  # fmt: skip
+        if fan.payback is not None:
+            axes.plot([fan.payback], [0], linestyle="none", marker=TODAY[0], markersize=8, color=COLOURS["fact"], zorder=5)
         step = 3 if width < MIN_WIDE else 1
         ticks = list(range(0, len(fan.middle), step))
         axes.set_xticks(ticks, [month(n) for n in ticks])

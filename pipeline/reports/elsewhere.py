@@ -1,6 +1,6 @@
-"""What else the launch's money could earn, in a line each where there is no room for the table; or why it is not said."""
+"""What else the money could earn, in a line each where there is no room for the table; or why it is not said."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.reports import ahead
@@ -22,3 +22,13 @@ def elsewhere(numbers: Numbers, document: Mapping[str, Json]) -> tuple[str, ...]
     if document.get("hurdles") == [] and money.get("monthly_benefit") and money.get("cost"):
         return (numbers.words.say("elsewhere.none", currency=document["currency"]),)
     return ()
+
+
+def rates(numbers: Numbers, lines: Sequence[Mapping[str, Json]]) -> str:
+    """The rates of a year in one line, each with its day."""
+    say = numbers.words.say
+    told = (
+        say("elsewhere.rate", title=ahead.title_of(numbers, line), rate=ahead.rate_of(numbers, line), on=numbers.day(line["on"]))
+        for line in lines
+    )
+    return say("format.semicolon").join(told)

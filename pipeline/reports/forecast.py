@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.reports import sentences
 from pipeline.reports.numbers import Numbers
-from pipeline.reports.tables import Table
+from pipeline.reports.tables import Line, Table
 
 Json = Any
 BANDS = (("0.025", "0.975"), ("0.1", "0.9"), ("0.25", "0.75"))  # 95, 80, 50 %, the widest first
@@ -13,19 +14,22 @@ BANDS = (("0.025", "0.975"), ("0.1", "0.9"), ("0.25", "0.75"))  # 95, 80, 50 %, 
 
 @dataclass(frozen=True, slots=True)
 class ForecastFan:
-    """Cumulative net at month 0, 1 ...: the median of the effect as it is, its ranges, and the median of one that fades."""
+    """Cumulative net at month 0, 1 ...: the forecast's middle and ranges, and the middle of an effect that does not weaken."""
 
     middle: tuple[float, ...]
     bands: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
-    fading: tuple[float, ...]
+    steady: tuple[float, ...]
     measured: float
+    payback: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Foretold:
-    """The section: sentences, the fan, and the tables that have rows."""
+    """The section: sentences, the figures in short (none without a net), the fan, and the tables that have rows."""
 
+    is_proven: bool
     told: tuple[str, ...]
+    lines: tuple[Line, ...]
     notes: tuple[str, ...]
     fan: ForecastFan | None
     tables: tuple[Table, ...]
@@ -37,39 +41,75 @@ def foretold(numbers: Numbers, document: Mapping[str, Json]) -> Foretold | None:
     if not found:
         return None
     made = (_launch(numbers, found), _value(numbers, found), _tried(numbers, found))
-    tables = tuple(table for table in made if table is not None)
-    return Foretold(tuple(_told(numbers, found)), tuple(_notes(numbers, found)), _fan(found), tables)
+    shown = tuple(table for table in made if table is not None)
+    told, lines, notes = tuple(_told(numbers, document)), tuple(_lines(numbers, found)), tuple(_notes(numbers, found))
+    return Foretold(bool(found["launch"] and found["launch"]["is_proven"]), told, lines, notes, _fan(found), shown)
+
+
+def expected(launch: Mapping[str, Json]) -> Json:
+    """The line that is the forecast: the one that fades."""
+    return next(line for line in launch["lines"] if line["half_life_months"] is not None)
+
+
+def unweakened(launch: Mapping[str, Json]) -> Json:
+    """The line on which the effect stays as it was measured."""
+    return next(line for line in launch["lines"] if line["half_life_months"] is None)
 
 
 def line_title(numbers: Numbers, line: Mapping[str, Json]) -> str:
-    """`эффект сохраняется`, `слабеет вдвое за 12 мес.`"""
-    if line["half_life_months"] is None:
-        return numbers.words.say("forecast.line.steady")
-    return numbers.words.say("forecast.line.fading", months=numbers.whole(line["half_life_months"]))
+    """`эффект не ослабеет`, `прогноз`"""
+    return numbers.words.say("forecast.line.steady" if line["half_life_months"] is None else "forecast.line.fading")
 
 
-def _told(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[str]:
+def _told(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
+    found = document["forecast"]
     say, launch, repeats = numbers.words.say, found["launch"], found["repeats"]
     if launch is None:
         yield say(f"forecast.missing.{found['missing']}")
     else:
         if not launch["is_proven"]:
             yield say("forecast.not_proven")
-        steady, fading = launch["lines"]
-        at, faded = steady["at"][-1], fading["at"][-1]
-        if at["net"] is None:
-            yield say("forecast.no_cost")
-        else:
-            net = {"net": numbers.money(at["net"]["estimate"], is_signed=True), "interval": numbers.money_interval(at["net"])}
-            other = {"half_life": numbers.whole(fading["half_life_months"]),
-                     "faded": numbers.money(faded["net"]["estimate"], is_signed=True)}  # fmt: skip
-            yield say("forecast.told", months=numbers.whole(at["months"]), **net, **other)
-            yield from _payback(numbers, steady)
+        yield from _net(numbers, launch)
+        yield from _payback(numbers, expected(launch))
+        yield from beside(numbers, document)
         if launch["no_repeats"] in ("in_total", "no_new_customers"):
             yield say(f"forecast.without.{launch['no_repeats']}")
     if repeats["missing"] is not None:
         yield say(f"forecast.repeats.{repeats['missing']}", customers=numbers.whole(repeats["n_customers"]),
                   visits=numbers.whole(repeats["n_visits"]), unknown=numbers.whole(repeats["n_unknown"]))  # fmt: skip
+
+
+def _net(numbers: Numbers, launch: Mapping[str, Json]) -> Iterator[str]:
+    soon, at = expected(launch)["at"]
+    if at["net"] is None:
+        yield numbers.words.say("forecast.no_cost")
+        return
+    steady = unweakened(launch)["at"][-1]["net"]["estimate"]
+    yield numbers.words.say(
+        "forecast.told", sooner=numbers.whole(soon["months"]), soon=numbers.money(soon["net"]["estimate"], is_signed=True),
+        soon_interval=numbers.money_interval(soon["net"]), months=numbers.whole(at["months"]),
+        net=numbers.money(at["net"]["estimate"], is_signed=True), interval=numbers.money_interval(at["net"]),
+        steady=numbers.money(steady, is_signed=True),
+    )  # fmt: skip
+
+
+def _lines(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[Line]:
+    """Net by month 6 and 12 with its range and ROI; payback."""
+    say, launch = numbers.words.say, found["launch"]
+    if launch is None or expected(launch)["net"] is None:
+        return
+    line = expected(launch)
+    for at in line["at"]:
+        title, said = say("forecast.line.net", months=numbers.whole(at["months"])), [numbers.money_interval(at["net"])]
+        if at["roi"] is not None:
+            said.append(f"{say('column.roi_by_then')} {numbers.ratio(at['roi']['estimate'])}")
+        yield Line(title, numbers.money(at["net"]["estimate"], is_signed=True), " · ".join(said))
+    months = numbers.whole(line["at"][-1]["months"])
+    back = line["payback_months"]
+    if back is not None:
+        value = numbers.months(back["estimate"]) if back["estimate"] is not None else say("forecast.line.later", months=months)
+        risk = say("forecast.line.risk", months=months, risk=numbers.probability(line["p_not_within"]))
+        yield Line(say("money.payback"), value, note=risk)
 
 
 def _payback(numbers: Numbers, line: Mapping[str, Json]) -> Iterator[str]:
@@ -83,10 +123,18 @@ def _payback(numbers: Numbers, line: Mapping[str, Json]) -> Iterator[str]:
         yield numbers.words.say("forecast.payback", payback=numbers.decimal(back["estimate"]), **figures)
 
 
+def beside(numbers: Numbers, document: Mapping[str, Json]) -> Iterator[str]:
+    """Why the payback of the verdict is another one; nothing unless both are known."""
+    stated = sentences.payback(numbers, document)
+    if stated is not None and expected(document["forecast"]["launch"])["payback_months"] is not None:
+        yield numbers.words.say("forecast.beside", payback=stated)
+
+
 def _notes(numbers: Numbers, found: Mapping[str, Json]) -> Iterator[str]:
     say, launch, repeats = numbers.words.say, found["launch"], found["repeats"]
     if launch is not None:
-        yield say("forecast.note", half_life=numbers.whole(found["half_life_months"]))
+        fastest = found.get("fastest_half_life_months", found["half_life_months"] / 2)
+        yield say("forecast.note", half_life=numbers.whole(found["half_life_months"]), fastest=numbers.whole(fastest))
         won = launch["new_customers_a_month"]
         if won is not None:
             yield say("forecast.won", share=numbers.percent(launch["new_share"], digits=0), won=numbers.decimal(won["estimate"]),
@@ -108,7 +156,7 @@ def _launch(numbers: Numbers, found: Mapping[str, Json]) -> Table | None:
         return None
     rows = []
     for n in range(len(found["horizons"])):
-        for line in launch["lines"]:
+        for line in (expected(launch), unweakened(launch)):
             at = line["at"][n]
             cells = [numbers.money(at["effect"]["estimate"], is_signed=True), _money(numbers, at["repeats"])]
             cells += ["—" if at["cost"] is None else numbers.money(at["cost"]), _money(numbers, at["net"])]
@@ -159,11 +207,13 @@ def _tried(numbers: Numbers, found: Mapping[str, Json]) -> Table | None:
 
 def _fan(found: Mapping[str, Json]) -> ForecastFan | None:
     launch = found["launch"]
-    if launch is None or launch["lines"][0]["net"] is None:
+    if launch is None or expected(launch)["net"] is None:
         return None
-    steady, fading = (line["net"] for line in launch["lines"])
-    bands = tuple((tuple(steady[low]), tuple(steady[high])) for low, high in BANDS)
-    return ForecastFan(tuple(steady["0.5"]), bands, tuple(fading["0.5"]), launch["window_months"])
+    line = expected(launch)
+    net, back = line["net"], line["payback_months"]
+    bands = tuple((tuple(net[low]), tuple(net[high])) for low, high in BANDS)
+    payback = None if back is None else back["estimate"]
+    return ForecastFan(tuple(net["0.5"]), bands, tuple(unweakened(launch)["net"]["0.5"]), launch["window_months"], payback)
 
 
 def _money(numbers: Numbers, bounds: Json) -> str:

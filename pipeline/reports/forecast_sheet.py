@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.reports.cells import Book, Kind, Sheet
-from pipeline.reports.forecast import BANDS, line_title
+from pipeline.reports.forecast import BANDS, expected, line_title, unweakened
 from pipeline.reports.page import Page
 
 Json = Any
@@ -23,8 +23,8 @@ def forecast_sheet(book: Book, document: Mapping[str, Json], page: Page) -> None
     sheet.row += 1
     if found["launch"] is not None:
         _launch(sheet, found["launch"])
-        if found["launch"]["lines"][0]["net"] is not None:
-            _months(sheet, found["launch"]["lines"])
+        if expected(found["launch"])["net"] is not None:
+            _months(sheet, found["launch"])
     if found["repeats"]["value"]:
         _value(sheet, found["repeats"])
     if found["repeats"]["tried"]:
@@ -38,8 +38,8 @@ def _launch(sheet: Sheet, launch: Mapping[str, Json]) -> None:
     sheet.line(say("table.forecast"), "section")
     names = ("by_month", "effect_profit", "repeat_profit", "cost_by_then", "net_by_then")
     sheet.heads([*(say(f"column.{name}") for name in names), say("sheet.low"), say("sheet.high"), say("column.roi_by_then")])
-    for n in range(len(launch["lines"][0]["at"])):
-        for line in launch["lines"]:
+    for n in range(len(expected(launch)["at"])):
+        for line in (expected(launch), unweakened(launch)):
             at = line["at"][n]
             months = say("unit.months", n=numbers.whole(at["months"]))
             sheet.text(0, numbers.words.beside(months, line_title(numbers, line)), "name")
@@ -53,16 +53,17 @@ def _launch(sheet: Sheet, launch: Mapping[str, Json]) -> None:
     sheet.row += 1
 
 
-def _months(sheet: Sheet, lines: Json) -> None:
-    """The fan: months, the median of both lines, the ends of the ranges of the steady one."""
+def _months(sheet: Sheet, launch: Mapping[str, Json]) -> None:
+    """The fan: months, the middle of the forecast and of an effect that stays, the ends of the forecast's ranges."""
     numbers = sheet.book.numbers
-    say, (steady, fading) = numbers.words.say, lines
+    say, lines = numbers.words.say, (expected(launch), unweakened(launch))
+    found, steady = (line["net"] for line in lines)
     shares = [numbers.percent(share, digits=0) for share in RANGES]
     ends = [numbers.words.beside(say(f"sheet.{end}"), share) for share in shares for end in ("low", "high")]
     sheet.heads([say("sheet.month"), *(line_title(numbers, line) for line in lines), *ends])
-    for month in range(len(steady["net"]["0.5"])):
+    for month in range(len(found["0.5"])):
         sheet.number(0, month, "whole")
-        columns = [steady["net"]["0.5"], fading["net"]["0.5"], *(steady["net"][end] for band in BANDS for end in band)]
+        columns = [found["0.5"], steady["0.5"], *(found[end] for band in BANDS for end in band)]
         for column, path in enumerate(columns, 1):
             sheet.number(column, path[month], "money", is_signed=True)
         sheet.row += 1

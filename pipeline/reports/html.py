@@ -43,7 +43,6 @@ def render_html(document: Mapping[str, Any], language: str) -> str:
         fan=_fan(page),
         forecast=_forecast(page),
         contents=_CONTENTS,
-        half_life=(document.get("forecast") or {}).get("half_life_months", 0),
         n_guards=N_GUARDS if page.claims else len(page.guards),
     )
     return with_contents(text, page.numbers.words)

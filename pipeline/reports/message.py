@@ -15,6 +15,7 @@ from pipeline.costs import costs_of
 from pipeline.ladder import TRUST_THRESHOLD
 from pipeline.reports import costing, doubts, sentences, tiles
 from pipeline.reports.ahead import hurdles
+from pipeline.reports.forecast import expected
 from pipeline.reports.naming import numbers_for
 from pipeline.reports.numbers import Numbers
 from pipeline.reports.own import own_metrics
@@ -25,10 +26,8 @@ RATES = ("booking_conversion", "no_show_rate", "average_check")
 # What is left out first stands first. Never left out: the week, the launch, the word of the verdict, how far to trust it.
 # Of a business's own metrics the first stands longer than our rates: it is the one that its owner declared first.
 LEAVE_OUT = (
-    "own_more", "hurdle", "uncounted", "window", "next", "finding", "guard", "known", "rates", "own", "roi", "cost", "reason",
-    "payback",
-    "profit",
-    "caution",
+    "own_more", "hurdle", "forecast", "uncounted", "window", "next", "finding", "guard", "known", "rates", "own", "roi", "cost",
+    "reason", "payback", "profit", "caution",
 )  # fmt: skip
 SHORT_TITLE = 32
 # Words of a CRM that messengers turn into links, tags, commands and calls of people by themselves: @all, #tag, /stop, evil.com
@@ -125,6 +124,7 @@ def _lines(numbers: Numbers, document: Mapping[str, Json], longest: int) -> Iter
     yield _Line("cost", _cost(numbers, document))
     yield _Line("roi", _roi(numbers, document))
     yield _Line("payback", _payback(numbers, document))
+    yield _Line("forecast", _forecast(numbers, document))
     yield _Line("uncounted", _uncounted(numbers, document))
     yield _Line("hurdle", _hurdle(numbers, document))
     yield _Line("verdict", say("message.verdict", verdict=sentences.verdict_word(numbers, document)))
@@ -142,6 +142,16 @@ def _uncounted(numbers: Numbers, document: Mapping[str, Json]) -> str:
     told = costing.uncounted(numbers, document)
     turned = costing.turned(numbers, document)
     return "\n".join(filter(None, (told, turned)))
+
+
+def _forecast(numbers: Numbers, document: Mapping[str, Json]) -> str:
+    """Net by the end of the forecast; nothing before the effect is proven."""
+    launch = (document.get("forecast") or {}).get("launch")
+    at = expected(launch)["at"][-1] if launch and launch["is_proven"] else None
+    if at is None or at["net"] is None:
+        return ""
+    net = {"net": numbers.money(at["net"]["estimate"], is_signed=True), "interval": numbers.money_interval(at["net"])}
+    return numbers.words.say("message.forecast", months=numbers.whole(at["months"]), **net)
 
 
 def _hurdle(numbers: Numbers, document: Mapping[str, Json]) -> str:

@@ -126,12 +126,13 @@ def _since(console: Console, page: Page) -> None:
 
 
 def _forecast(console: Console, page: Page) -> None:
-    """What lies ahead in one sentence; the others and the tables stand on the page."""
+    """Net by month 6 and 12, ROI, payback; the other sentences and the tables stand on the page."""
     if page.foretold is None:
         return
     _title(console, page.numbers.words.say("section.forecast"))
-    for sentence in page.foretold.told[:1]:
-        console.print(Padding(_text(sentence), (0, 0, 0, 2)))
+    if not page.foretold.lines or not page.foretold.is_proven:
+        console.print(Padding(_text(page.foretold.told[0]), (0, 0, 0, 2)))
+    _lines(console, page.foretold.lines, indent=2)
 
 
 def _ads(console: Console, page: Page) -> None:

@@ -325,3 +325,11 @@ def test_a_terminal_asks_in_russian(tmp_path):
     assert run.returncode == Exit.OK
     assert "Сотрудников" in seen.decode("utf-8", "ignore")
     assert json.loads(printed)["results"]["benefit"]["value"] == pytest.approx(1_300_000)
+
+
+def test_what_money_earns_elsewhere_stands_beside_the_rate_of_return(calc):
+    told = " ".join(calc("salon-assistant", "--example", "--lang", "en")[1].split())
+    assert "to compare with the IRR: Deposit: 15% (as of" in told.replace("\u00a0", " ")
+    assert json.loads(calc("salon-assistant", "--example", "--json")[1])["hurdles"][0]["rate"] == [0.15, 0.15]
+    abroad = calc("salon-assistant", "--example", "--currency", "EUR", "--lang", "en")[1]
+    assert "Deposit" not in abroad  # no rate is known for this currency

@@ -74,8 +74,8 @@ def test_a_fading_effect_earns_less_after_what_was_measured(ahead):
     steady, fading = (line.net[3] for line in ahead.launch.lines)
     assert fading[1:3] == pytest.approx(steady[1:3], rel=0.01)  # ten weeks were measured; repeats are drawn anew
     assert (fading[4:] < steady[4:]).all()
-    assert remaining(None, 2.0).tolist() == [1.0] * 12
-    kept = remaining(12.0, 2.0, 26)
+    assert remaining(0.0, 2.0).tolist() == [1.0] * 12
+    kept = remaining(1 / 12, 2.0, 26)
     assert (kept[:2] == 1).all()
     assert kept[-1] / kept[-13] == pytest.approx(0.5)
     assert kept[13] == pytest.approx(0.5 ** (11.5 / 12))
@@ -104,6 +104,12 @@ def test_visits_are_those_of_every_month_s_customers(rates, reach, fade):
     ages = np.minimum(12 - np.arange(12) - 0.5, min(reach, len(rates)))
     by_hand = kept @ np.interp(ages, np.arange(cumulative.size), cumulative)
     assert visits.sum() == pytest.approx(by_hand)
+
+
+def test_a_later_deal_of_an_old_lead_is_no_paying_lead_that_was_an_old_customer():
+    own = np.zeros(CUSTOMERS.visit_day.size, dtype=bool)
+    assert new_share(CUSTOMERS, POST) < 0.9
+    assert new_share(replace(CUSTOMERS, is_of_lead=own), POST) == 1.0
 
 
 @given(st.lists(st.integers(-100, 100), min_size=2, max_size=14))

@@ -13,6 +13,7 @@ from pipeline import evidence, forecast, returning
 from pipeline.document import plain_json
 from pipeline.repeats import History
 from pipeline.reports import render
+from pipeline.reports.ahead import hurdles
 from pipeline.reports.forecast import foretold
 from pipeline.reports.numbers import numbers_of
 from pipeline.reports.words import LANGUAGES, words_of
@@ -60,7 +61,10 @@ def test_every_situation_is_told_in_every_language(paying, situations, language)
 
 def test_a_document_from_before_has_no_forecast(paying):
     old = {name: value for name, value in paying.items() if name != "forecast"}
-    assert SECTIONS["en"] not in render(old, "html", "en").decode()
+    page = render(old, "html", "en").decode()
+    assert SECTIONS["en"] not in page
+    assert "When the money comes back" in page
+    assert "fan-wide" in page
     assert "Forecast" not in load_workbook(BytesIO(render(old, "xlsx", "en"))).sheetnames
     assert paying["forecast"]["repeats"]["missing"] == "no_repeats"  # everybody in that salon came once
     assert "These data hold no repeat payments" in text_of(render(paying, "html", "en").decode())
@@ -75,6 +79,18 @@ def test_the_sentence_says_what_the_table_says(whole):
     assert [table.name for table in page.tables] == ["forecast", "value", "tried"]
     assert len(page.tables[0].rows) == 4
     assert all(len(row) == len(table.columns) for table in page.tables for row in table.rows)
+
+
+def test_one_picture_and_one_figure_of_the_first_year(whole):
+    page = render(whole, "html", "en").decode()
+    assert "forecast-wide" in page
+    assert "fan-wide" not in page
+    numbers = numbers_of("en", "RUB")
+    net = whole["forecast"]["launch"]["lines"][1]["at"][1]["net"]
+    deposit = {"code": "deposit", "title": "", "currency": "RUB", "rate": [0.1, 0.1], "on": "2026-01-01", "source": "bank"}
+    told = (hurdles(numbers, {**whole, "hurdles": [deposit]}).told, foretold(numbers, whole).told[0])
+    for figure in (numbers.money(net["estimate"], is_signed=True), numbers.money_interval(net)):
+        assert all(figure in sentence for sentence in told)
 
 
 def test_the_fan_has_three_ranges_and_both_lines(whole):

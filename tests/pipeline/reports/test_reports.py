@@ -300,7 +300,7 @@ def test_the_order_of_the_page(rendered):
     headings = [" ".join(heading.itertext()) for heading in tree.xpath("//h1|//h2")]
     assert headings == [
         "Assistant", "Pays", "Key figures", "Visits by week", "Where the profit came from",
-        "Money", "When the money comes back", "Forecast: 6\u00a0and 12\u00a0months", "By channel", "By branch", "By employee",
+        "Money", "Forecast: 6\u00a0and 12\u00a0months", "By channel", "By branch", "By employee",
         "Two estimates, two questions", "How long until we know", "Random split of the leads", "Against the others, day by day",
         "The same check where nothing was launched", "If it is computed another way", "Control group",
         "Can the data be trusted", "How it was computed",
