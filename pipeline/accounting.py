@@ -15,13 +15,13 @@ from pipeline.claims import funnel_from
 from pipeline.costing import launch_money
 from pipeline.costs import Costs
 from pipeline.coverage import coverage_of, find_horizon, leads_by_day
-from pipeline.effects import Effect, Interval, check_effect, interval_of, rate_effect
+from pipeline.effects import Effect, Interval, check_effect, rate_effect
 from pipeline.errors import ConfigError, NothingToMeasure
 from pipeline.journeys import StageUse, build_journeys, build_zones, keep_zones
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
 from pipeline.launches import Launch
 from pipeline.metrics import Cells
-from pipeline.modules import Account, Start, Step, Zone, account_for
+from pipeline.modules import Account, Start, Step, Zone, account_for, around
 from pipeline.periods import AsOf, Horizon, Periods, horizon_hours, known_until, last_gap, monday_after, monday_of, split_periods
 from pipeline.programmes import Programme
 from pipeline.roi import MONTH_DAYS, SavedHours
@@ -219,13 +219,17 @@ def _modules(
         state = _state(launch.name, account, zones, is_begun=launch.started_on <= known_on)
         months, is_begun = 7 * weeks.size / MONTH_DAYS, state != "not_begun"
         cost, saved, missing = _cost(launch, money.over(weeks), months, n_leads, is_begun=is_begun)
-        net = roi = None
-        if state == "told" and margin is not None and cost is not None:
-            draws = account.draws[(launch.name,)] + saved - cost
-            net, roi = interval_of(draws), interval_of(draws / cost) if cost else None
-        amount = account.amounts.get((launch.name,))
+        amount, net, roi = account.amounts.get((launch.name,)), None, None
+        if state == "told" and margin is not None and cost is not None and amount is not None:
+            net, roi = net_and_roi(amount, account.draws[(launch.name,)], saved, cost)
         found.append(ModuleMoney(launch, state, weeks.size, n_leads, amount, saved, cost, missing, net, roi))
     return tuple(found)
+
+
+def net_and_roi(amount: Interval, draws: FloatArray, saved: float, cost: float) -> tuple[Interval, Interval | None]:
+    """Of a part: their estimates follow from its amount and cost, as anybody reckons them; ROI None where it cost nothing."""
+    net, nets = amount.estimate + saved - cost, draws + saved - cost
+    return around(net, nets), around(net / cost, nets / cost) if cost else None
 
 
 def _cost(

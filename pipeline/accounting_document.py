@@ -1,17 +1,20 @@
 """The accounting of a programme as a document: plain JSON, the same bytes for the same measurement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from itertools import combinations
 from math import ceil
 from typing import Any
 
-from pipeline.accounting import DEFAULT_POOL, WEEK, ModuleMoney, ProgrammeMeasurement
+import numpy as np
+
+from pipeline.accounting import DEFAULT_POOL, WEEK, ModuleMoney, ProgrammeMeasurement, net_and_roi
 from pipeline.document import plain_json, version
 from pipeline.effects import interval_of
 from pipeline.ladder import MIN_VISITS, MIN_WEEKS
-from pipeline.modules import Step
+from pipeline.modules import Piece, Step
+from pipeline.roi import at_median
 
 Json = Any
 SCHEMA_VERSION = 1
@@ -60,8 +63,11 @@ def _money(measured: ProgrammeMeasurement) -> Json:
     costs = [one.cost for one in measured.modules if one.cost is not None]
     cost = sum(costs) if any(one.cost is not None and one.state != "not_begun" for one in measured.modules) else None
     net = measured.account.whole + saved - cost if cost is not None and measured.margin is not None else None
+    revenue = measured.account.effect.revenue
+    assert revenue is not None
     return {
         "amount": asdict(measured.account.whole_amount),
+        "revenue": {"observed": revenue.observed, "expected": revenue.counterfactual},
         "saved": saved,
         "cost": cost,
         "net": None if net is None else asdict(interval_of(net)),
@@ -87,13 +93,13 @@ def _joint(measured: ProgrammeMeasurement, names: tuple[str, ...]) -> Json:
         names in step.amounts for step in account.steps if set(names) & set(step.modules)
     )
     costs = [one.cost for one in mine if one.cost is not None]
-    net = None
+    net = roi = None
     if is_all and measured.margin is not None and len(costs) == len(mine):
-        net = account.draws[names] + sum(one.saved for one in mine) - sum(costs)
+        saved = sum(one.saved for one in mine)
+        net, roi = net_and_roi(account.amounts[names], account.draws[names], saved, sum(costs))
     return {
         "modules": list(names), "amount": asdict(account.amounts[names]), "cost": sum(costs) if costs else None,
-        "net": None if net is None else asdict(interval_of(net)),
-        "roi": None if net is None or not sum(costs) else asdict(interval_of(net / sum(costs))),
+        "net": net and asdict(net), "roi": roi and asdict(roi),
         "n_weeks_apart": _weeks_apart(measured, names),
     }  # fmt: skip
 
@@ -111,6 +117,9 @@ def _step(measured: ProgrammeMeasurement, step: Step) -> Json:
 
     revenue = None if step.effect is None else step.effect.revenue
     return {
+        "n_leads": step.n_leads,
+        "revenue": None if revenue is None else {"observed": revenue.observed, "expected": revenue.counterfactual},
+        "pieces": [_piece(measured, step, piece, day) for piece in step.pieces],
         "zone": sorted(step.zone), "modules": list(step.modules), "rule": step.rule, "known_from": list(step.known_from),
         "before": {"start": day(step.pre_start), "end": day(step.pre_end), "n_weeks": step.n_pre_weeks},
         "after": {"start": day(step.settled), "end": max(day(step.end), day(step.settled)), "n_weeks": step.n_post_weeks},
@@ -122,6 +131,21 @@ def _step(measured: ProgrammeMeasurement, step: Step) -> Json:
              "estimate": one.effect.estimate, "low": one.effect.low, "high": one.effect.high}
             for one in measured.pool[step.zone, step.modules]
         ],
+    }  # fmt: skip
+
+
+def _piece(measured: ProgrammeMeasurement, step: Step, piece: Piece, day: Callable[[int], date]) -> Json:
+    """Revenue without the step and with it (seen, or by its ratio), and the amounts: all read where the whole has its median, so
+    that the amounts of a module sum to its own, and each follows from the revenue."""
+    *estimates, expected = at_median(np.stack([*piece.amounts.values(), piece.base * piece.n_leads]), measured.account.whole)
+    reached = expected + sum(estimates) / (measured.margin or 1.0)
+    if piece is step.pieces[0] and step.effect is not None and step.effect.revenue is not None:
+        reached = step.effect.revenue.observed
+    return {
+        "start": day(piece.start), "end": day(piece.end), "n_leads": piece.n_leads,
+        "revenue": {"without": float(expected), "with": float(reached)},
+        "amounts": [{"modules": list(names), "estimate": float(estimate)}
+                    for names, estimate in zip(piece.amounts, estimates, strict=True)],
     }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def observe(settings: Settings) -> tuple[list[Run], list[Trouble], WarehouseErro
     scene = Scene(
         runs=runs,
         sources=heard(settings, warehouse, runs, fault),
-        launches=[launch.name for launch in settings.launches],
+        launches=list(settings.titles),
         stale_after=timedelta(hours=settings.alerts.stale_hours),
         now=utc_now(),
         open={(one.kind, one.subject): one.facts for one in Incidents(State(settings.home)).open_ones()},
@@ -78,7 +78,7 @@ def _undelivered(settings: Settings) -> list[Trouble]:
 
 
 def _titles(settings: Settings) -> dict[str, str]:
-    return {launch.name: plain(launch.title) for launch in settings.launches}
+    return {name: plain(title) for name, title in settings.titles.items()}
 
 
 def _owed(settings: Settings) -> list[tuple[str, Delivery]]:
@@ -145,7 +145,7 @@ def _is_known(settings: Settings, incident: Incident, owed: Sequence[tuple[str, 
         titles = _titles(settings)
         wanted = ((titles[launch], one.name) for one in settings.deliveries for launch in titles if one.wants(launch))
         return incident.subject in {*(subject_of(*pair) for pair in wanted), *(subject for subject, _ in owed)}
-    named = {*(source.name for source in settings.sources), *(launch.name for launch in settings.launches), *troubles.RUNS}
+    named = {*(source.name for source in settings.sources), *settings.titles, *troubles.RUNS}
     return incident.kind == troubles.DAMAGED or incident.subject in named
 
 
@@ -238,7 +238,7 @@ def headline(
         key += ".never"
     if kind == troubles.HOP_FAILED:
         key = f"alert.{known.get('hop', 'sync')}_failed{suffix}"
-    title = {launch.name: launch.title for launch in settings.launches}.get(subject, subject)
+    title = settings.titles.get(subject, subject)
     named = title if kind == troubles.TRUST or known.get("hop") == "report" else subject
     return numbers.words.say(key, **{**shown, "subject": plain(named), "since": numbers.moment(str(known["since"]))})
 

@@ -74,7 +74,7 @@ def _earlier(reading: Reading, launch: Launch, settings: Settings, moment: AsOf)
     one = "select document from snapshots where launch = :launch and as_of = :as_of and seen_at = :seen_at"
     rows = reading.rows(one, {"launch": launch.name, "as_of": as_of, "seen_at": seen_at})
     then: Mapping[str, Json] = json.loads(rows[0].document)
-    return then, seen_at
+    return (then, seen_at) if "launch" in then else None  # a programme had the name before
 
 
 def _moment(as_of: str, settings: Settings) -> AsOf:

@@ -26,7 +26,7 @@ from pipeline.commands_init import init
 from pipeline.commands_plan import plan, sql
 from pipeline.commands_schedule import schedule, serve
 from pipeline.commands_status import alerts, status
-from pipeline.errors import ConfigError, Exit, PipelineError, exit_code
+from pipeline.errors import Exit, PipelineError, exit_code
 from pipeline.logs import FORMATS, LEVELS, log
 from pipeline.options import as_of_option, format_option, formats_of, json_option, language_option
 
@@ -176,18 +176,18 @@ def sync(invocation: Invocation, source: str | None, full: bool, is_json: bool) 
 def measure(
     invocation: Invocation, launch: str, as_of: date | datetime | None, language: str | None, is_explained: bool, is_json: bool
 ) -> None:
-    """One measurement, stored as a snapshot; of a programme, the accounting of its modules, which is not stored."""
+    """One measurement, stored as a snapshot; of a programme, the accounting of its modules."""
     from pipeline.reports import render
     from pipeline.run import measure_named
 
     settings = invocation.settings()
     document = measure_named(settings, launch, as_of)
     if is_explained and not is_json:
-        if "programme" in document:
-            raise ConfigError("--explain is for launches", hint=f"`payback measure {launch} --json` has a programme's figures")
         from pipeline.explain import explain
+        from pipeline.explain_programme import explain_programme
 
-        click.echo(explain(document, language or settings.business.language), nl=False)
+        tell = explain_programme if "programme" in document else explain
+        click.echo(tell(document, language or settings.business.language), nl=False)
         return
     click.echo(render(document, "json" if is_json else "terminal", language or settings.business.language).decode(), nl=False)
 

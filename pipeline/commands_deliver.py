@@ -23,17 +23,18 @@ def deliver(invocation: "Invocation", launch: str, name: str | None, is_test: bo
     """Send this week's report to those in [[deliveries]] who have not got it, whatever day it is."""
     from pipeline.deliver import deliver_now, send_test, subscribers
     from pipeline.parcels import text_of
-    from pipeline.run import measure_launch, measured
+    from pipeline.run import measure_named, measured
 
     settings = invocation.settings()
-    chosen = settings.launch(launch)
+    if settings.programme(launch) is None:
+        settings.launch(launch)  # a wrong name is said before anybody is looked for
     people = subscribers(settings, launch, name)
     wanting = [one for one in people if one.wants(launch)]
     if not wanting:
         hint = "its launches in [[deliveries]] say so"
         raise ConfigError(f"{people[0].name!r} does not get the report of {launch!r}", hint=hint)
     # Neither a look nor a test may change what the week's report stands for.
-    document = measured(settings, chosen) if is_dry or is_test else measure_launch(settings, chosen)
+    document = measured(settings, launch) if is_dry or is_test else measure_named(settings, launch)
     if is_dry:
         for one in wanting:
             files = f", with {', '.join(one.kinds)}" if one.kinds else ""

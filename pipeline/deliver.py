@@ -19,7 +19,7 @@ from pipeline.couriers import Courier, Doubtful, NotTaken, Parcel, unforeseen
 from pipeline.deliveries import Deliveries, Delivery
 from pipeline.errors import Busy, ConfigError, PipelineError, WarehouseError, in_words
 from pipeline.logs import log
-from pipeline.parcels import courier_of, parcel_of
+from pipeline.parcels import courier_of, name_of, parcel_of
 from pipeline.settings import Settings
 from pipeline.state import State
 from pipeline.strict import nearest
@@ -131,10 +131,10 @@ def send_test(settings: Settings, document: Mapping[str, Json], people: Sequence
         try:
             identity = hashlib.sha256(f"test {one.name} {utc_now().isoformat()}".encode()).hexdigest()[:16]
             courier_of(one, settings).send(parcel_of(one, settings, document, identity, is_test=True))
-            outcomes.append(Outcome(one.name, document["launch"]["name"], "sent"))
+            outcomes.append(Outcome(one.name, name_of(document), "sent"))
         except Exception as error:  # the others are to be sent theirs
             why = error if isinstance(error, PipelineError) else unforeseen(error)
-            outcomes.append(Outcome(one.name, document["launch"]["name"], "not sent", _words(settings, why)))
+            outcomes.append(Outcome(one.name, name_of(document), "not sent", _words(settings, why)))
     return outcomes
 
 

@@ -33,6 +33,7 @@ from pipeline.weekly import FloatArray, IndexArray, WeeklyRate, Weeks
 
 Rule = Literal["own", "elsewhere", "joint", "too_few"]
 Names = tuple[str, ...]
+NOISE = 1e-6  # units of money: what adding floats leaves, which differs from processor to processor
 COLUMNS = ("leads", "visited", "booked", "paid", "revenue", "revenue_sq")
 
 
@@ -51,6 +52,20 @@ class Zone:
 
     modules: frozenset[str]
     funnel: Funnel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """What a step brought in the weeks [start, end): its own, or those of a later step that its ratio is carried to.
+
+    `base`: draws of what each of `n_leads` would have brought without it; `amounts` as in `Step`, which are their sums.
+    """
+
+    start: int
+    end: int
+    n_leads: float
+    base: FloatArray
+    amounts: Mapping[Names, FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +90,7 @@ class Step:
     effect: ProcessEffect | None = None
     known_from: Names = ()
     amounts: Mapping[Names, FloatArray] = field(default_factory=dict)
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def factors(self) -> Mapping[str, Effect | None]:
@@ -130,9 +146,10 @@ def account_for(starts: Sequence[Start], zones: Sequence[Zone], left_out: np.typ
     benefit = whole.revenue_draws * (margin or 1.0)
     benefit = _in_order(benefit, steps)
     rest = benefit - told
+    rest = np.where(np.abs(rest) < NOISE, 0.0, rest)
     estimates = at_median(np.stack([*draws.values(), rest]), benefit)
-    amounts = {names: _around(float(estimates[n]), one) for n, (names, one) in enumerate(draws.items())}
-    return Account(benefit, draws, rest, interval_of(benefit), amounts, _around(float(estimates[-1]), rest), tuple(found), whole)
+    amounts = {names: around(float(estimates[n]), one) for n, (names, one) in enumerate(draws.items())}
+    return Account(benefit, draws, rest, interval_of(benefit), amounts, around(float(estimates[-1]), rest), tuple(found), whole)
 
 
 def _whole(starts: Sequence[Start], zones: Sequence[Zone], skipped: np.typing.NDArray[np.bool_],
@@ -251,8 +268,11 @@ def _ratios(steps: Sequence[Step]) -> dict[str, FloatArray]:
 
 def _over(observed: float | FloatArray, expected: FloatArray) -> FloatArray:
     """A ratio of two worths; where the draw says nothing would have come, a bound."""
-    floor = max(float(np.median(expected)), 1e-9) / 100
-    return np.asarray(observed / np.maximum(expected, floor), dtype=np.float64)
+    return np.asarray(observed / _above_zero(expected), dtype=np.float64)
+
+
+def _above_zero(expected: FloatArray) -> FloatArray:
+    return np.maximum(expected, max(float(np.median(expected)), 1e-9) / 100)
 
 
 def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.bool_], ratios: Mapping[str, FloatArray],
@@ -269,25 +289,30 @@ def _shared(steps: Sequence[Step], zone: Zone, skipped: np.typing.NDArray[np.boo
             continue
         names, known = factors[step]
         before, after = np.ones((len(names), N_DRAWS)), np.stack(list(names.values()))
-        shares = np.zeros((len(names), N_DRAWS))
+        pieces: list[Piece] = []
         for later in done:
             if later.pre_end < step.pre_end or later.pre_end >= lost:
                 continue
             assert later.effect is not None
             leads = float(later.effect.expected["leads"][0])
             base = _base(step, later, done)
-            shares += split_product(before, after) * base * leads * scale
-        amounts = dict(zip(names, shares, strict=True))
-        amounts.pop((), None)  # modules that were measured alone elsewhere and do something else together: the rest
+            gained = split_product(before, after) * base
+            if later is step:  # in its own weeks the sum is what was seen less what was expected, where that is nothing too
+                base, floored = _worth(step)[1], base
+                gained += (floored - base) / len(names)
+            found = dict(zip(names, gained * leads * scale, strict=True))
+            found.pop((), None)  # modules that were measured alone elsewhere and do something else together: the rest
+            pieces.append(Piece(later.settled, later.end, leads, base, found))
+        amounts = {name: np.sum([piece.amounts[name] for piece in pieces], axis=0) for name in names if name}
         rule: Rule = step.rule if step.rule != "joint" else "elsewhere" if all(len(one) == 1 for one in amounts) else "joint"
         yield Step(step.zone, step.modules, rule, step.pre_start, step.pre_end, step.settled, step.end, step.n_pre_weeks,
-                   step.n_post_weeks, step.n_leads, step.effect, known, amounts)
+                   step.n_post_weeks, step.n_leads, step.effect, known, amounts, tuple(pieces))
 
 
 def _base(step: Step, later: Step, done: Sequence[Step]) -> FloatArray:
     """What a lead of the weeks of `later` would have brought in the state before `step`: its own state before, with the ratios
     of the steps in between, and this one, taken out again."""
-    base = _worth(later)[1]
+    base = _above_zero(_worth(later)[1])
     for between in done:
         if step.pre_end <= between.pre_end < later.pre_end:
             observed, expected = _worth(between)
@@ -310,7 +335,7 @@ def _factors(step: Step, ratios: Mapping[str, FloatArray]) -> tuple[dict[Names, 
     return found, known
 
 
-def _around(estimate: float, draws: FloatArray) -> Interval:
+def around(estimate: float, draws: FloatArray) -> Interval:
     """The draws' interval, never beside the estimate."""
     ends = interval_of(draws)
     return Interval(estimate, min(ends.low, estimate), max(ends.high, estimate))

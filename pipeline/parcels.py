@@ -11,7 +11,7 @@ from pipeline.couriers import Attachment, Courier, Parcel, bitrix24, telegram, w
 from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
 from pipeline.letters import mail
-from pipeline.reports import render
+from pipeline.reports import programme_message, render
 from pipeline.reports.mail import MailPage, mail_of
 from pipeline.reports.message import CAPTION, ROBOT, SCREEN, message_of, report_week, subject_of
 from pipeline.reports.words import words_of
@@ -64,7 +64,8 @@ def text_of(one: Subscriber, settings: Settings, document: Mapping[str, Json], i
     notes = [say("message.test")] if is_test else []
     if one.way == "bitrix24":  # by which a repeat after a crash finds the first one
         notes.append(say("message.identity", identity=identity))
-    return message_of(document, language_of(one, settings), LIMITS.get(one.way, SCREEN), note="\n".join(notes))
+    write = programme_message.message_of if "programme" in document else message_of
+    return write(document, language_of(one, settings), LIMITS.get(one.way, SCREEN), note="\n".join(notes))
 
 
 def parcel_of(
@@ -73,7 +74,8 @@ def parcel_of(
 ) -> Parcel:  # fmt: skip
     """Everything that is sent to a subscriber."""
     language = language_of(one, settings)
-    say, subject = words_of(language).say, subject_of(document, language)
+    say = words_of(language).say
+    subject = (programme_message.subject_of if "programme" in document else subject_of)(document, language)
     html, images = "", {}
     if one.way == "mail":
         drawn = _mailed(document_bytes(document), language, say("message.test") if is_test else "", bool(one.kinds))
@@ -93,6 +95,8 @@ def parcel_of(
 
 def payload_of(document: Mapping[str, Json], language: str, identity: str, *, is_test: bool) -> dict[str, Json]:
     """What a webhook gets beside the text: which report it is, its verdict and its main figures, as in the document."""
+    if "programme" in document:
+        return _programme_payload(document, language, identity, is_test=is_test)
     money = document["money"] or {}
     metrics = {name: document["metrics"][name] for name in FIGURES}
     return {
@@ -121,13 +125,39 @@ def payload_of(document: Mapping[str, Json], language: str, identity: str, *, is
     }
 
 
+def name_of(document: Mapping[str, Json]) -> str:
+    """The name of the launch, or of the programme, that the document is of."""
+    return str((document.get("programme") or document["launch"])["name"])
+
+
+def _programme_payload(document: Mapping[str, Json], language: str, identity: str, *, is_test: bool) -> dict[str, Json]:
+    """The whole and its parts: `modules`, `joint` and `rest` sum to `money.amount`."""
+    kept = ("as_of", "currency", "is_revenue_based", "money", "rest", "joint")
+    figures = ("name", "title", "state", "amount", "cost", "saved", "net", "roi")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": identity,
+        "kind": "test" if is_test else "programme",
+        "language": language,
+        "programme": document["programme"],
+        "week": report_week(document).isoformat(),
+        **{name: document[name] for name in kept},
+        "modules": [{name: one[name] for name in figures} for one in document["modules"]],
+        "trust": document["trust"]["score"],
+        "document": {
+            "schema_version": document["schema_version"],
+            "sha256": hashlib.sha256(document_bytes(document)).hexdigest(),
+        },
+    }
+
+
 def language_of(one: Subscriber, settings: Settings) -> str:
     """The subscriber's language, else that of the reports."""
     return one.language or settings.business.language
 
 
 def _file(document: Mapping[str, Json], kind: str, language: str) -> Attachment:
-    name = re.sub(r"[^\w.-]", "_", document["launch"]["name"]).lstrip(".")
+    name = re.sub(r"[^\w.-]", "_", name_of(document)).lstrip(".")
     content = _rendered(document_bytes(document), kind, language)
     return Attachment(f"{name}-{document['as_of'][:10]}.{kind}", content, MEDIA[kind])
 
@@ -140,4 +170,6 @@ def _rendered(content: bytes, kind: str, language: str) -> bytes:
 
 @lru_cache(maxsize=4)
 def _mailed(content: bytes, language: str, note: str, has_files: bool) -> MailPage:
-    return mail_of(json.loads(content), language, note=note, has_files=has_files)
+    document = json.loads(content)
+    write = programme_message.mail_of if "programme" in document else mail_of
+    return write(document, language, note=note, has_files=has_files)

@@ -11,12 +11,16 @@ from connectors.contract import Connector, Walk
 from connectors.errors import SourceError
 from connectors.memory import MemorySink
 from connectors.records import Stage
+from pipeline.accounting import measure_programme
 from pipeline.errors import ConfigError, NothingToMeasure, NoWarehouse, PipelineError
 from pipeline.measurement import measure
+from pipeline.periods import AsOf
+from pipeline.programmes import Programme
 from pipeline.run import as_of_from, open_warehouse
 from pipeline.settings import Settings, SourceSettings, open_source
 from pipeline.stages import StageRule
 from pipeline.strict import nearest
+from pipeline.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +162,22 @@ def _data(settings: Settings) -> list[Line]:
                 subject = "" if finding.subject == "journeys" else f" {finding.subject!r}"
                 text = f"{launch.name}: {finding.code}{subject}: {finding.n}" + (f" ({figures})" if figures else "")
                 lines.append(Line(finding.severity, text))
+        for programme in settings.programmes:
+            lines.append(_programme(warehouse, programme, settings, moment))
     except NoWarehouse as error:
         lines.append(Line("warning", f"warehouse: {error}" + (f" -> {error.hint}" if error.hint else "")))
     except PipelineError as error:
         lines.append(Line("error", f"{error}" + (f" -> {error.hint}" if error.hint else "")))
     return lines
+
+
+def _programme(warehouse: Warehouse, programme: Programme, settings: Settings, moment: AsOf) -> Line:
+    """Whether the night will be able to account for it. Its pool is looked at only when it is measured."""
+    try:
+        with warehouse.reading(moment.seen_until) as reading:
+            measured = measure_programme(reading, programme, settings, moment)
+    except (NothingToMeasure, ConfigError) as error:
+        severity = "warning" if isinstance(error, NothingToMeasure) else "error"
+        return Line(severity, f"{programme.name}: {error}" + (f" -> {error.hint}" if error.hint else ""))
+    n_told = sum(one.state == "told" for one in measured.modules)
+    return Line("ok", f"{programme.name}: a programme of {len(measured.modules)} modules, {n_told} of them told apart")

@@ -20,6 +20,7 @@ from pipeline.launches import Launch
 from pipeline.logbook import Hop, Logbook, written_run
 from pipeline.measurement import measure
 from pipeline.periods import AsOf
+from pipeline.programmes import Programme
 from pipeline.pull import Outcome, attempt
 from pipeline.reports import render, write
 from pipeline.settings import Settings, SourceSettings, open_source
@@ -27,14 +28,17 @@ from pipeline.state import State
 from pipeline.strict import nearest
 from pipeline.warehouse import Reading, Warehouse, utc_now
 
+Subject = Launch | Programme
+
 
 @dataclass(slots=True)
 class NightReport:
-    """What a run did: the outcome of each source, the verdict of each launch, the files written."""
+    """What a run did: the outcome of each source, the verdict of each launch, the figure of each programme, the files written."""
 
     run_id: str
     sources: list[Outcome] = field(default_factory=list)
     launches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    programmes: dict[str, dict[str, Any]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)  # reports for the terminal
     deliveries: list[deliver.Outcome] = field(default_factory=list)
 
@@ -42,19 +46,24 @@ class NightReport:
     def outcome(self) -> str:
         """ok, partial (something failed, something did not) or failed."""
         failed = [source for source in self.sources if source.error]
-        problems = len(failed) + sum("error" in launch for launch in self.launches.values())
+        problems = len(failed) + sum("error" in facts for facts in self._measured)
         if self.is_interrupted:
             return "failed"
         if not problems:
             return "partial" if self._is_incomplete else "ok"
-        return "failed" if problems == len(self.sources) + len(self.launches) else "partial"
+        return "failed" if problems == len(self.sources) + len(self._measured) else "partial"
 
     @property
     def is_interrupted(self) -> bool:
         """Whether the program was told to stop before the end: what was stored stays, the next run goes on."""
         kinds = [source.error for source in self.sources]
-        codes = [launch.get("exit_code") for launch in self.launches.values()]
+        codes = [facts.get("exit_code") for facts in self._measured]
         return any(isinstance(kind, Interrupted) for kind in kinds) or Exit.TEMPORARY in codes
+
+    @property
+    def _measured(self) -> list[dict[str, Any]]:
+        """What each launch and each programme came to."""
+        return [*self.launches.values(), *self.programmes.values()]
 
     @property
     def _is_incomplete(self) -> bool:
@@ -68,7 +77,7 @@ class NightReport:
         if self.outcome == "ok":
             return Exit.OK
         codes = {exit_code(source.error) for source in self.sources if source.error}
-        codes |= {Exit(launch["exit_code"]) for launch in self.launches.values() if "error" in launch}
+        codes |= {Exit(facts["exit_code"]) for facts in self._measured if "error" in facts}
         is_plain = self.outcome == "failed" or codes == {Exit.NOTHING} or not self.launches
         return codes.pop() if len(codes) == 1 and is_plain and len(self.sources) <= 1 else Exit.PARTIAL
 
@@ -82,11 +91,12 @@ class NightReport:
             "is_interrupted": self.is_interrupted,
             "sources": sources,
             "launches": self.launches,
+            "programmes": self.programmes,
             "deliveries": [asdict(one) for one in self.deliveries],
         }
 
     def lines(self) -> list[str]:
-        """For people: one line a source, one a launch."""
+        """For people: one line a source, one a launch or programme."""
         lines = []
         for facts in self.as_dict()["sources"]:
             if facts["error"]:
@@ -97,12 +107,13 @@ class NightReport:
                     f" {facts['rejected']} quarantined, {facts['deleted']} deleted, {facts['requests']} requests"
                 )
             lines += [f"  {finding}" for finding in facts["findings"]]
-        for name, facts in self.launches.items():
+        for name, facts in (*self.launches.items(), *self.programmes.items()):
             if "error" in facts:
                 lines.append(f"{name}: {facts['error']}" + _arrow(facts["hint"]))
             else:
                 kept = "new snapshot" if facts["is_new"] else "same as the stored snapshot"
-                lines.append(f"{name}: {facts['verdict']} ({kept})")
+                told = facts["verdict"] if "verdict" in facts else f"a programme of {facts['n_modules']} modules"
+                lines.append(f"{name}: {told} ({kept})")
                 lines += [f"  wrote {path}" for path in facts["files"]]
         return [*lines, *(one.line() for one in self.deliveries)]
 
@@ -124,7 +135,7 @@ def run_nightly(
     progress: Callable[[str], Progress] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> NightReport:
-    """One nightly run. A source that fails does not stop the others; a launch that cannot be measured yet neither.
+    """One nightly run. A source that fails does not stop the others; a launch or programme that cannot be measured yet neither.
 
     Once `stop` says so, the run ends with the page or the measurement in hand, and is stored as failed and interrupted. Then
     the weekly reports that are owed by now are delivered; none of a date in the past.
@@ -133,16 +144,19 @@ def run_nightly(
     texts: list[str] = []
     known: dict[str, str] = {}
 
-    def report(launch: Launch) -> dict[str, Any]:
+    def report(subject: Subject) -> dict[str, Any]:
         if stop is not None and stop():
             raise Interrupted("interrupted, because the program was told to stop", hint="the next run measures it")
-        figures, is_new = _measure_and_save(settings, launch, as_of)
-        known[launch.name] = figures["as_of"]
+        figures, is_new = _measure_and_save(settings, subject, as_of)
+        known[subject.name] = figures["as_of"]
         spoken = language or settings.business.language
         files = [write(figures, kind, spoken, out) for kind in kinds if kind != "terminal"]
         texts.extend(render(figures, kind, spoken).decode() for kind in kinds if kind == "terminal")
         paths = [str(path) for path in files]
-        return {"verdict": figures["verdict"]["code"], "trust": figures["trust"]["score"], "is_new": is_new, "files": paths}
+        facts = {"trust": figures["trust"]["score"], "is_new": is_new, "files": paths}
+        if isinstance(subject, Programme):  # no verdict: its range is for one look, not for a weekly one
+            return {"n_modules": len(figures["modules"]), "amount": figures["money"]["amount"], **facts}
+        return {"verdict": figures["verdict"]["code"], **facts}
 
     night = _run("night", settings, progress=progress, each=report, stop=stop)
     night.texts = texts
@@ -153,27 +167,21 @@ def run_nightly(
     return night
 
 
-def measure_launch(settings: Settings, launch: Launch, as_of: date | datetime | None = None) -> dict[str, Any]:
-    """Measure, store the snapshot if it says something new, and return its document."""
-    return _measure_and_save(settings, launch, as_of)[0]
-
-
-def measured(settings: Settings, launch: Launch) -> dict[str, Any]:
-    """What `measure_launch` returns as of today, with nothing stored: to be looked at."""
-    return _measured(settings, launch, None)[0]
-
-
 def measure_named(settings: Settings, name: str, as_of: date | datetime | None = None) -> dict[str, Any]:
-    """The document of a launch, or of a programme: what is stored is the launch's. Raises ConfigError naming the nearest name."""
-    programme = settings.programme(name)
-    if programme is None:
-        return measure_launch(settings, settings.launch(name), as_of)
-    warehouse = open_warehouse(settings)
-    warehouse.check_schema()
-    moment = as_of_from(as_of, settings)
-    with warehouse.reading(moment.seen_until) as reading:
-        refuse_before_memory(reading, moment)
-        return programme_document(measure_programme(reading, programme, settings, moment))
+    """Measure a launch or a programme, store the snapshot if it says something new, and return its document.
+
+    Raises ConfigError naming the nearest name, NothingToMeasure.
+    """
+    return _measure_and_save(settings, _named(settings, name), as_of)[0]
+
+
+def measured(settings: Settings, name: str) -> dict[str, Any]:
+    """What `measure_named` returns as of today, with nothing stored: to be looked at."""
+    return _measured(settings, _named(settings, name), None)[0]
+
+
+def _named(settings: Settings, name: str) -> Subject:
+    return settings.programme(name) or settings.launch(name)
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -201,7 +209,7 @@ def _run(
     only: str | None = None,
     is_full: bool = False,
     progress: Callable[[str], Progress] | None = None,
-    each: Callable[[Launch], dict[str, Any]] | None = None,
+    each: Callable[[Subject], dict[str, Any]] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> NightReport:
     sources = settings.sources
@@ -233,7 +241,7 @@ def _hops(
     *,
     is_full: bool,
     progress: Callable[[str], Progress] | None,
-    each: Callable[[Launch], dict[str, Any]] | None,
+    each: Callable[[Subject], dict[str, Any]] | None,
     stop: Callable[[], bool] | None,
 ) -> NightReport:
     warehouse = open_warehouse(settings)
@@ -251,10 +259,12 @@ def _hops(
                 outcome = attempt(source.name, opened, warehouse, book.run_id, progress=shown, full=is_full, stop=stop)
             _note_sync(book, hop, outcome, warehouse)
         night.sources.append(outcome)
-    for launch in settings.launches if each is not None else ():
+    subjects: tuple[Subject, ...] = (*settings.launches, *settings.programmes)
+    for subject in subjects if each is not None else ():
         assert each is not None
-        with book.hop("report", launch.name) as hop:
-            night.launches[launch.name] = _attempt(each, launch, book, hop)
+        kept = night.programmes if isinstance(subject, Programme) else night.launches
+        with book.hop("report", subject.name) as hop:
+            kept[subject.name] = _attempt(each, subject, book, hop)
     book.outcome = night.outcome
     book.detail = mask_values(night.as_dict(), settings.secrets())
     return night
@@ -282,31 +292,36 @@ def _opened(source: SourceSettings, settings: Settings) -> Connector | Reader | 
         return error
 
 
-def _attempt(each: Callable[[Launch], dict[str, Any]], launch: Launch, book: Logbook, hop: Hop) -> dict[str, Any]:
-    """What a launch came to; that there is nothing to measure yet is an outcome, everything else stops the run."""
+def _attempt(each: Callable[[Subject], dict[str, Any]], subject: Subject, book: Logbook, hop: Hop) -> dict[str, Any]:
+    """What a launch or programme came to; that there is nothing to measure yet is an outcome, and so is a programme that is
+    configured wrongly (its pool is looked at only now). Everything else stops the run."""
     try:
-        told = each(launch)
-    except (NothingToMeasure, Interrupted) as error:
+        told = each(subject)
+    except (NothingToMeasure, Interrupted, ConfigError) as error:
+        if isinstance(error, ConfigError) and not isinstance(subject, Programme):
+            raise
         book.fail(hop, error)
         if isinstance(error, NothingToMeasure):
             hop.outcome = "partial"
         return {"error": str(error), "hint": error.hint, "exit_code": int(exit_code(error))}
-    hop.detail = {key: told[key] for key in ("verdict", "trust")}
+    hop.detail = {key: told[key] for key in ("verdict", "trust") if key in told}
     return dict(told)
 
 
-def _measure_and_save(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], bool]:
-    figures, moment = _measured(settings, launch, as_of)
-    return figures, open_warehouse(settings).save_snapshot(launch.name, moment.text, document_bytes(figures))
+def _measure_and_save(settings: Settings, subject: Subject, as_of: date | datetime | None) -> tuple[dict[str, Any], bool]:
+    figures, moment = _measured(settings, subject, as_of)
+    return figures, open_warehouse(settings).save_snapshot(subject.name, moment.text, document_bytes(figures))
 
 
-def _measured(settings: Settings, launch: Launch, as_of: date | datetime | None) -> tuple[dict[str, Any], AsOf]:
+def _measured(settings: Settings, subject: Subject, as_of: date | datetime | None) -> tuple[dict[str, Any], AsOf]:
     warehouse = open_warehouse(settings)
     warehouse.check_schema()
     moment = as_of_from(as_of, settings)
     with warehouse.reading(moment.seen_until) as reading:
         refuse_before_memory(reading, moment)
-        measured = measure(reading, launch, settings, moment)
+        if isinstance(subject, Programme):
+            return programme_document(measure_programme(reading, subject, settings, moment)), moment
+        launch, measured = subject, measure(reading, subject, settings, moment)
     figures = document(measured)
     figures["changes"] = plain_json(changes_since(warehouse, launch, settings, moment, figures))
     return figures, moment

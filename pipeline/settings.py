@@ -131,6 +131,11 @@ class Settings:
             hint=f"known: {', '.join(known) or 'none'}",
         )
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """Of the launches, then of the programmes, by name: everything that has a report."""
+        return {**{one.name: one.title for one in self.launches}, **{one.name: one.title for one in self.programmes}}
+
     def programme(self, name: str) -> Programme | None:
         """The programme of that name, if there is one."""
         return next((one for one in self.programmes if one.name == name), None)
@@ -200,7 +205,9 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     check_alerts(outline.alerts, kinds, Place(main, "alerts"))
     funnel = read_funnel(folder)
     launches = read_launches(folder / "launches.toml", set(outline.sources), outline.business.currency)
-    check_subscribers(outline.deliveries, kinds, [launch.name for launch in launches], Place(main, "deliveries"))
+    programmes = read_programmes(folder / "launches.toml", launches)
+    reported = [one.name for one in launches] + [one.name for one in programmes]
+    check_subscribers(outline.deliveries, kinds, reported, Place(main, "deliveries"))
     check_dashboard(outline.dashboard, Place(main, "dashboard"))
     key = variables.get("PAYBACK_HASH_KEY", "")
     if len(key) < 16:
@@ -222,7 +229,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         channels=outline.channels,
         stages=read_stages(folder / "stages.toml", set(outline.sources), funnel.words),
         launches=launches,
-        programmes=read_programmes(folder / "launches.toml", launches),
+        programmes=programmes,
         hash_key=Secret(key),
         schedule=outline.schedule,
         serve=outline.serve,

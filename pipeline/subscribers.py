@@ -42,8 +42,9 @@ class PortalDialog:
 class Subscriber:
     """One `[[deliveries]]` table: a person or a group, and what is sent there on which day.
 
-    `to` is an address as in `[alerts]`: `tgram://`, `mailtos://`, `wecombot://`, `jsons://`. `launches` empty: all of them.
-    `files` None: the HTML report where the channel takes files.
+    `to` is an address as in `[alerts]`: `tgram://`, `mailtos://`, `wecombot://`, `jsons://`.
+    `launches` may name programmes, too; empty: everything that has a report. `files` None: the HTML report where the channel
+    takes files.
     """
 
     name: str
@@ -98,7 +99,7 @@ def check_subscribers(
             raise ConfigError(f"{here}: give either to or bitrix24", hint='for example to = "env:OWNER_TELEGRAM"')
         for launch in one.launches:
             if launch not in launches:
-                said = f"{here.of('launches')}: no launch {launch!r}{nearest(launch, launches)}"
+                said = f"{here.of('launches')}: no launch or programme {launch!r}{nearest(launch, launches)}"
                 raise ConfigError(said, hint=f"known: {', '.join(launches) or 'none'}")
         if one.bitrix24 is not None:
             _check_dialog(one.bitrix24, sources, here.of("bitrix24"))

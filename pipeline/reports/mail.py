@@ -38,7 +38,7 @@ def mail_of(document: Mapping[str, Json], language: str, *, note: str = "", has_
         "parts": png_of(lambda: waterfall(page.parts, width=WIDTH, name="mail")) if page.parts else None,
     }
     images = {f"{name}@payback": image for name, image in drawn.items() if image is not None}
-    html: str = _template().render(
+    html: str = mail_template("mail.html.j2").render(
         page=page, say=page.numbers.words.say, note=note, has_files=has_files, images=images, width=WIDTH, tones=TONES,
         n_findings=N_FINDINGS, parts_label=_label(page),
     )  # fmt: skip
@@ -50,10 +50,10 @@ def _label(page: Page) -> str:
 
 
 @cache
-def _template() -> Any:
-    """Every value is escaped; names that a mail program would make a link are untied."""
+def mail_template(name: str) -> Any:
+    """A mail's template. Every value is escaped; names that a mail program would make a link are untied."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=lambda value: untied(value) if type(value) is str else value,
     )  # fmt: skip
-    return environment.get_template("mail.html.j2")
+    return environment.get_template(name)

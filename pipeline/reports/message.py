@@ -86,7 +86,7 @@ def message_of(document: Mapping[str, Json], language: str, limit: Limit = SCREE
 def subject_of(document: Mapping[str, Json], language: str) -> str:
     """The subject of a mail: launch, week, verdict."""
     numbers = numbers_for(document, language)
-    title = _shortened(plain(document["launch"]["title"]), SHORT_TITLE)
+    title = shortened(plain(document["launch"]["title"]), SHORT_TITLE)
     week = report_week(document).isocalendar().week
     verdict = sentences.verdict_word(numbers, document)
     return numbers.words.say("message.subject", launch=title, number=str(week), verdict=verdict)
@@ -165,7 +165,7 @@ def _hurdle(numbers: Numbers, document: Mapping[str, Json]) -> str:
 
 def _launch(numbers: Numbers, document: Mapping[str, Json], longest: int) -> str:
     launch = document["launch"]
-    title, day = _shortened(plain(launch["title"]), longest), numbers.day(launch["started_on"])
+    title, day = shortened(plain(launch["title"]), longest), numbers.day(launch["started_on"])
     passed = (date.fromisoformat(document["as_of"][:10]) - date.fromisoformat(launch["started_on"])).days // 7
     if passed < 1:
         return numbers.words.say("message.launch.new", launch=title, day=day)
@@ -245,5 +245,6 @@ def _payback(numbers: Numbers, document: Mapping[str, Json]) -> str:
     return say(key, months=months, range=interval)
 
 
-def _shortened(title: str, longest: int) -> str:
+def shortened(title: str, longest: int) -> str:
+    """A title of at most so many characters."""
     return title if len(title) <= longest else cut(title, longest - 1) + "…"

@@ -221,12 +221,16 @@ def _parts(numbers: Numbers, document: Mapping[str, Json], titles: Mapping[str, 
     rows += [(say("modules.part.joint", names=listed(titles[name] for name in one["modules"])), one["amount"])
              for one in document["joint"]]
     rows.append((say("modules.part.rest"), document["rest"]))
-    whole = document["money"]["amount"]
+    return summed(numbers, rows, document["money"]["amount"])
+
+
+def summed(numbers: Numbers, rows: Sequence[tuple[str, Mapping[str, float]]], whole: Mapping[str, float]) -> tuple[Part, ...]:
+    """Titled intervals and, last, the whole: printed in whole units of the currency, so that what is printed sums exactly."""
     amounts = adding_up([row["estimate"] for _, row in rows], whole["estimate"])
     found = [Part(title, amount, numbers.full_money(amount, is_signed=True), numbers.money_interval(row))
              for (title, row), amount in zip(rows, amounts, strict=True)]
     end = sum(amounts)
-    title, text = say("modules.part.whole"), numbers.full_money(end, is_signed=True)
+    title, text = numbers.words.say("modules.part.whole"), numbers.full_money(end, is_signed=True)
     return (*found, Part(title, end, text, numbers.money_interval(whole), True))
 
 

@@ -5,7 +5,7 @@ What an older document does not have is None; nothing here computes a figure tha
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isclose, isfinite
 from typing import Any
 
 from pipeline.reports import sentences
@@ -49,9 +49,33 @@ class Unclosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """A module of a programme; `amount` over the window, None where it has no figure of its own: `state` says why."""
+
+    title: str
+    state: str
+    amount: Range | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeFigures:
+    """What only a programme has, over the window: `joint` by the titles of modules that cannot be told apart; with `rest` and the
+    modules' own amounts they sum to `whole`."""
+
+    is_revenue_based: bool
+    whole: Range
+    modules: tuple[Module, ...]
+    joint: tuple[tuple[tuple[str, ...], Range], ...]
+    rest: Range
+
+
+@dataclass(frozen=True, slots=True)
 class Digest:
-    """Of one document. Money in its currency; `roi` and `effect` are shares; `payback` months; `profit` and `cost` a month,
-    `net` and `total_cost` over the window."""
+    """Of one document; of a programme where it `is_programme`, and `programme` None where it is none this version can read.
+
+    Money in its currency; `roi` and `effect` are shares; `payback` months; `profit` and `cost` a month,
+    `net` and `total_cost` over the window.
+    """
 
     title: str
     currency: str
@@ -77,12 +101,14 @@ class Digest:
     config_hash: str
     code_version: str
     schema_version: str
+    is_programme: bool = False
+    programme: ProgrammeFigures | None = None
 
 
 def digest_of(document: Mapping[str, Json]) -> Digest:
     """Never raises for a JSON object, however old or odd."""
     money, trust = _table(document.get("money")), _table(document.get("trust"))
-    provenance, launch = _table(document.get("provenance")), _table(document.get("launch"))
+    provenance, launch = _table(document.get("provenance")), _table(document.get("launch") or document.get("programme"))
     verdict = _table(document.get("verdict"))
     claim = _table(_table(document.get("claims")).get(str(document.get("claim"))))
     effect = next((_table(claim.get(name)) for name in ("profit", "revenue", "visits") if claim.get(name)), {})
@@ -103,6 +129,7 @@ def digest_of(document: Mapping[str, Json]) -> Digest:
         changes=_table(document.get("changes")),
         config_hash=str(provenance.get("config_hash") or ""), code_version=str(provenance.get("code_version") or ""),
         schema_version=str(document.get("schema_version") or ""),
+        is_programme="programme" in document, programme=_programme(document) if "programme" in document else None,
     )  # fmt: skip
 
 
@@ -140,7 +167,7 @@ def range_text(numbers: Numbers, kind: str, found: Range | None) -> str:
 
 def is_readable(digest: Digest) -> bool:
     """Whether the document holds what every report of this form does: the figures of others are not shown as absent ones."""
-    return bool(digest.verdict)
+    return digest.programme is not None if digest.is_programme else bool(digest.verdict)
 
 
 def verdict_word(numbers: Numbers, digest: Digest) -> str:
@@ -184,6 +211,29 @@ def _unclosed(found: Json) -> Iterator[Unclosed]:
         ids = [plain(one) for one in examples[:N_EXAMPLES]] if isinstance(examples, list) else []
         if n:
             yield Unclosed(str(row.get("key") or ""), plain(row["title"]) if row.get("title") else "", round(n), ", ".join(ids))
+
+
+def _programme(document: Mapping[str, Json]) -> ProgrammeFigures | None:
+    """None unless every amount that sums to the whole is there."""
+    whole, rest = _range(_table(document.get("money")).get("amount")), _range(document.get("rest"))
+    modules, titles = [], {}
+    for row in _rows(document.get("modules")):
+        titles[str(row.get("name"))] = plain(row.get("title") or row.get("name") or "")
+        modules.append(Module(titles[str(row.get("name"))], str(row.get("state") or ""), _range(row.get("amount"))))
+    joint = []
+    for row in _rows(document.get("joint")):
+        amount, names = _range(row.get("amount")), row.get("modules")
+        if amount is None or not isinstance(names, list):
+            return None
+        joint.append((tuple(titles.get(str(name), plain(name)) for name in names), amount))
+    if whole is None or rest is None:
+        return None
+    parts = [*(one.amount for one in modules if one.amount is not None), *(amount for _, amount in joint), rest]
+    if not all(one.is_whole for one in (whole, *parts)):
+        return None
+    if not isclose(sum(one.estimate or 0.0 for one in parts), whole.estimate or 0.0, rel_tol=1e-6, abs_tol=1.0):
+        return None  # it could not be printed as a sum
+    return ProgrammeFigures(bool(document.get("is_revenue_based")), whole, tuple(modules), tuple(joint), rest)
 
 
 def _range(found: Json) -> Range | None:

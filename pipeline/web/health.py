@@ -21,7 +21,7 @@ LONGEST = 400  # characters of an error on a page
 def sync_facts(standing: Standing, settings: Settings, numbers: Numbers) -> dict[str, Any]:
     """Everything the template `sync` needs. Raises WarehouseError when the state file cannot be read."""
     say, newest = numbers.words.say, ended_last(standing.runs)
-    launches = {launch.name: plain(launch.title) for launch in settings.launches}
+    launches = {name: plain(title) for name, title in settings.titles.items()}
     incidents = Incidents(State(settings.home)).open_ones()
     failed = {one.subject for one in incidents if one.kind in (ACCESS, HOP_FAILED, RUN_FAILED)}
     reasons = [one for one in standing.reasons if not _is_told(one, failed)]

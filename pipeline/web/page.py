@@ -76,10 +76,11 @@ class Press:
         )  # fmt: skip
         return mask(text, self._secrets)
 
-    def strip(self, viewer: Viewer, moment: str, address: str, snapshot: str) -> str:
-        """What stands above a stored report: the way back, and what it is."""
+    def strip(self, viewer: Viewer, moment: str, address: str, back: str, snapshot: str) -> str:
+        """What stands above a stored report: the way back (`address`, and what it is called), and what it is."""
         say = self.numbers(viewer.language).words.say
-        text: str = _templates().get_template("strip.html.j2").render(say=say, moment=moment, address=address, snapshot=snapshot)
+        found = {"moment": moment, "address": address, "back": back, "snapshot": snapshot}
+        text: str = _templates().get_template("strip.html.j2").render(say=say, **found)
         return text.strip()
 
 

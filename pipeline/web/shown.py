@@ -15,7 +15,7 @@ from pipeline.reports import render
 from pipeline.reports.numbers import Numbers
 from pipeline.reports.words import plain
 from pipeline.settings import Settings
-from pipeline.web import comparison, figures, health
+from pipeline.web import comparison, figures, health, programmes
 from pipeline.web.archive import Archive, Entry, by_week
 from pipeline.web.board import Board
 from pipeline.web.figures import SERIES, Digest, Range, digest_of
@@ -56,7 +56,7 @@ class Shown:
         parts = []
         for n, (name, title) in enumerate(self._launches().items()):
             weeks = self._weeks(name)
-            if weeks:
+            if weeks and not weeks[-1][1].is_programme:  # its leads are those of its launches, which have their own parts
                 parts.append(self._quality(f"trust-{n}", title, weeks, numbers, is_linked=viewer.role == "owner"))
         title = numbers.words.say("dash.nav.quality")
         return self._answer(request, viewer, "quality", title=title, section="quality", parts=parts)
@@ -71,6 +71,8 @@ class Shown:
         if not weeks:
             return self._answer(request, viewer, "launch", title=known[name], section="overview", newest=None)
         digests = [digest for _, digest in weeks]
+        if digests[-1].is_programme:
+            return self._programme(request, viewer, known[name], *weeks[-1])
         possible = [one for one in SERIES if any(figures.in_series(digest, one) for digest in digests)] or ["trust"]
         wished = request.query_params.get("series", "")
         shown = wished if wished in possible else possible[0]
@@ -95,6 +97,10 @@ class Shown:
         older, newer = found  # whichever way round they were asked for
         numbers = self._press.numbers(viewer.language)
         was, now = self._archive.digests([older, newer], digest_of)
+        if was.is_programme or now.is_programme:
+            say = numbers.words.say
+            links = [(_snapshot(entry), f"{say('dash.launch.open')}: {numbers.moment(entry.as_of)}") for entry in (older, newer)]
+            return self._notice(request, viewer, "programme", 200, [*links, (_address(name), self._back(newer, numbers))])
         sides = [{"moment": numbers.moment(entry.as_of), "address": _snapshot(entry)} for entry in (older, newer)]
         return self._answer(
             request, viewer, "compare", title=numbers.words.say("dash.compare.title"), section="overview", address=_address(name),
@@ -105,6 +111,19 @@ class Shown:
             vanished=comparison.findings_only_in(was, now, numbers),
         )  # fmt: skip
 
+    def _programme(self, request: Request, viewer: Viewer, title: str, entry: Entry, newest: Digest) -> Response:
+        """The newest figures of a programme, and every report of it."""
+        numbers, entries = self._press.numbers(viewer.language), self._archive.snapshots(entry.launch)
+        found = newest.programme
+        return self._answer(
+            request, viewer, "programme", title=title, section="overview", newest=_snapshot(entry),
+            facts=[*programmes.facts(newest, numbers), *self._facts(newest, numbers)],
+            told=programmes.sentence(newest, found, numbers) if found else "",
+            card=programmes.card(newest, found, numbers) if found else None,
+            reports=[(_snapshot(one), numbers.moment(one.as_of)) for one in reversed(entries[-MOST_LISTED:])],
+            n_all=len(entries),
+        )  # fmt: skip
+
     def snapshot(self, request: Request, viewer: Viewer) -> Response:
         """The stored document as the report's own writer lays it out, under a strip that leads back."""
         entry = self._entry(request.path_params["launch"], request.path_params["key"])
@@ -113,7 +132,8 @@ class Shown:
         page = self._written(entry, viewer.language)
         if page is None:
             return self._too_old(request, viewer, entry)
-        strip = self._press.strip(viewer, self._press.numbers(viewer.language).moment(entry.as_of), _address(entry.launch),
+        numbers = self._press.numbers(viewer.language)
+        strip = self._press.strip(viewer, numbers.moment(entry.as_of), _address(entry.launch), self._back(entry, numbers),
                                   _snapshot(entry))  # fmt: skip
         return HTMLResponse(page.replace("<body>", f"<body>{strip}", 1), headers={"Content-Security-Policy": report_policy(page)})
 
@@ -147,6 +167,11 @@ class Shown:
         back = (_address(entry.launch), say("dash.snapshot.back"))
         return self._notice(request, viewer, "old", 200, (file, back), **version)
 
+    def _back(self, entry: Entry, numbers: Numbers) -> str:
+        """What the way back from a stored report is called."""
+        (found,) = self._archive.digests([entry], digest_of)
+        return numbers.words.say("dash.programme.back" if found.is_programme else "dash.snapshot.back")
+
     def _notice(self, request: Request, viewer: Viewer, code: str, status: int,
                 links: Sequence[tuple[str, str]] | None = None, **told: str) -> Response:  # fmt: skip
         say = self._press.numbers(viewer.language).words.say
@@ -159,16 +184,17 @@ class Shown:
         return HTMLResponse(self._press.page(template, viewer, request, is_stale=self._archive.is_stale, **facts))
 
     def _launches(self) -> dict[str, str]:
-        """Every launch of the configuration, then those that only the warehouse remembers, with their titles."""
-        known = {launch.name: plain(launch.title) for launch in self._settings.launches}
+        """Every launch and programme of the configuration, then those that only the warehouse remembers, with their titles."""
+        known = {name: plain(title) for name, title in self._settings.titles.items()}
         for name in self._archive.launches():
             known.setdefault(name, plain(name))
         return known
 
     def _weeks(self, name: str) -> list[tuple[Entry, Digest]]:
-        """The newest snapshot of each week, oldest first."""
+        """The newest snapshot of each week, oldest first; not those of a programme (or a launch) that had the name before."""
         entries = by_week(self._archive.snapshots(name))[-MOST_WEEKS:]
-        return list(zip(entries, self._archive.digests(entries, digest_of), strict=True))
+        found = list(zip(entries, self._archive.digests(entries, digest_of), strict=True))
+        return [one for one in found if one[1].is_programme == found[-1][1].is_programme]
 
     def _entry(self, launch: str, key: str) -> Entry | None:
         return self._archive.entry(launch, key) if _KEY.fullmatch(key) else None
@@ -186,21 +212,24 @@ class Shown:
         weeks, say = self._weeks(name), numbers.words.say
         started = {launch.name: launch.started_on.isoformat() for launch in self._settings.launches}.get(name)
         card: dict[str, Any] = {"address": _address(name), "title": title, "facts": [], "verdict": "", "code": "", "spark": None,
-                                "note": say("dash.overview.unmeasured")}  # fmt: skip
+                                "note": say("dash.overview.unmeasured"), "modules": []}  # fmt: skip
         if not weeks:
             return {**card, "facts": [say("dash.started", day=numbers.day(started))] if started else []}
         newest, digests = weeks[-1][1], [digest for _, digest in weeks]
+        facts = [*programmes.facts(newest, numbers), *self._facts(newest, numbers)]
+        if name not in self._settings.titles:
+            facts.append(say("dash.overview.past"))
         if not figures.is_readable(newest):
-            return {**card, "facts": [*self._facts(newest, numbers), *([] if started else [say("dash.overview.past")])],
-                    "note": say("dash.overview.unreadable")}  # fmt: skip
+            return {**card, "facts": facts, "note": say("dash.overview.unreadable")}
+        if newest.programme is not None:
+            return {**card, "facts": facts, "note": "", **programmes.card(newest, newest.programme, numbers)}
         own = figures.numbers_for(numbers, newest)
         series = next((one for one in SERIES if figures.in_series(newest, one)), "trust")
         found = [figures.in_series(digest, series) for digest in digests]
         ends = [figures.value(own, series, one.estimate) for one in found if one is not None]
         drawn = spark(found)
-        facts = self._facts(newest, numbers)
         return {
-            **card, "facts": facts if started else [*facts, say("dash.overview.past")], "code": newest.verdict,
+            **card, "facts": facts, "code": newest.verdict,
             "verdict": figures.verdict_word(own, newest), "figures": list(_figures(newest, own)),
             "spark": drawn if drawn[0] else None, "spark_of": say(f"dash.launch.series.{series}"),
             "spark_label": say("dash.spark", first=ends[0], last=ends[-1]) if ends else "",

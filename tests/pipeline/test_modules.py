@@ -129,3 +129,12 @@ def test_nobody_paid_before_is_said():
     unpaid = Funnel(one.funnel.leads, one.funnel.visited, one.funnel.booked)
     with pytest.raises(ValueError, match="nobody paid"):
         account([Zone(frozenset("a"), unpaid)], {"a": 12})
+
+
+def test_modules_that_began_together_leave_no_rest_though_next_to_nothing_was_expected():
+    """Where a draw says that nothing would have come, all that came is theirs."""
+    found = account([zone("ab", starts=dict.fromkeys("ab", 30), leads=14.0, seed=4, a=1.5)], dict.fromkeys("ab", 30))
+    assert list(found.draws) == [("a", "b")]
+    assert min(step.effect.expected["booking_rate"].min() for step in found.steps) == 0
+    assert not found.rest.any()
+    assert (found.rest_amount.estimate, found.rest_amount.low, found.rest_amount.high) == (0, 0, 0)

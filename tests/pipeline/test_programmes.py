@@ -15,13 +15,18 @@ import pytest
 from pipeline.accounting import measure_programme
 from pipeline.accounting_document import programme_document
 from pipeline.document import document_bytes
-from pipeline.errors import ConfigError, NothingToMeasure
+from pipeline.errors import ConfigError, Exit, NothingToMeasure
+from pipeline.explain_programme import explain_programme
+from pipeline.languages import LANGUAGES
 from pipeline.launches import LaunchCosts, Scope, read_launches
 from pipeline.periods import AsOf
 from pipeline.programmes import Programme, read_programmes
 from pipeline.reports import render, write
+from pipeline.reports.programme import programme_page
 from pipeline.shared_costs import SharedCost
+from pipeline.warehouse import Warehouse
 from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.test_explain import arithmetic, wrong_lines
 
 LATER = AsOf.instant(datetime(2200, 1, 1), ZoneInfo("UTC"))
 HOSTILE = "<script>alert(1)</script> =1+1 {one}"
@@ -44,8 +49,6 @@ def measured(warehouse, programme=PROGRAMME, launches=(ASSISTANT, CRM, TRAINING)
 
 @pytest.fixture(scope="module")
 def stored(migrated_file, tmp_path_factory):
-    from pipeline.warehouse import Warehouse
-
     path = tmp_path_factory.mktemp("programme") / "salon.duckdb"
     path.write_bytes(migrated_file.read_bytes())
     warehouse = Warehouse(f"duckdb:///{path}")
@@ -56,6 +59,12 @@ def stored(migrated_file, tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(stored):
     return measured(stored)
+
+
+@pytest.fixture(scope="module")
+def together(stored):
+    """Two modules on the same leads since the same day."""
+    return measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
 
 
 def test_parts_and_costs_sum_to_the_whole(found):
@@ -121,14 +130,13 @@ def test_nothing_has_begun(stored):
         measured(stored, Programme("p", "P", ("one", "two")), launches)
 
 
-def test_same_leads_same_day_are_shown_once(stored):
-    found = measured(stored, Programme("p", "P", ("assistant", "two")), (ASSISTANT, replace(ASSISTANT, name="two")))
-    assert [one["modules"] for one in found["joint"]] == [["assistant", "two"]]
-    assert {one["state"] for one in found["modules"]} == {"joint"}
-    assert all(one["roi"] is None for one in found["modules"])
-    assert found["joint"][0]["roi"] == found["money"]["roi"]
-    assert {tuple(one["modules"]) for one in found["steps"][0]["pool"]} == {("assistant", "two")}  # nobody's alone
-    assert found["pairs"] == [{"modules": ["assistant", "two"], "code": "joint", "n_weeks_apart": 5}]
+def test_same_leads_same_day_are_shown_once(together):
+    assert [one["modules"] for one in together["joint"]] == [["assistant", "two"]]
+    assert {one["state"] for one in together["modules"]} == {"joint"}
+    assert all(one["roi"] is None for one in together["modules"])
+    assert together["joint"][0]["roi"] == together["money"]["roi"]
+    assert {tuple(one["modules"]) for one in together["steps"][0]["pool"]} == {("assistant", "two")}  # nobody's alone
+    assert together["pairs"] == [{"modules": ["assistant", "two"], "code": "joint", "n_weeks_apart": 5}]
 
 
 def test_scopes_that_share_no_lead(stored):
@@ -201,9 +209,28 @@ def test_the_workbook_adds_up(found):
     assert all(not str(row[0].value).startswith("=") for row in formulas.iter_rows() if row[0].value)
 
 
-def test_printed_parts_sum_in_whole_roubles(found):
-    from pipeline.reports.programme import programme_page
+def test_the_pdf_shows_every_part_and_the_sum(found):
+    pdfium = pytest.importorskip("pypdfium2")
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as missing:
+        pytest.skip(f"no WeasyPrint or no Pango on this machine: {missing}")
+    content = render(found, "pdf", "ru")
+    text = ""
+    for page in pdfium.PdfDocument(content):
+        assert (round(page.get_width()), round(page.get_height())) == (595, 842)
+        words = page.get_textpage()
+        boxes = [words.get_rect(n) for n in range(words.count_rects())]
+        assert min(box[0] for box in boxes) >= 30  # nothing stands in the margin
+        assert max(box[2] for box in boxes) <= 595 - 30
+        text += words.get_text_range()
+    shown = re.sub(r"\s+", " ", text)
+    for part in programme_page(found, "ru").parts:
+        assert re.sub(r"\s+", " ", part.text) in shown
+    assert "<script>alert(1)</script>" in shown  # a title of the configuration is text
 
+
+def test_printed_parts_sum_in_whole_roubles(found):
     parts = programme_page(found, "ru").parts
     assert sum(part.amount for part in parts[:-1]) == parts[-1].amount == round(found["money"]["amount"]["estimate"])
 
@@ -257,19 +284,72 @@ def test_a_launch_may_be_called_programme(tmp_path):
     assert read_programmes(path, launches) == ()
 
 
-def test_the_command_takes_a_programme(synced, capsys):
-    path = synced.config / "launches.toml"
+def write_programmes(office, tables):
+    """A second launch beside the office's one, and programmes of the two; `{name}` is the first one's."""
+    path = office.config / "launches.toml"
     text = path.read_text(encoding="utf-8")
     name, started = re.search(r"^\[(\w+)\]", text, re.M)[1], re.search(r"started_on = (\S+)", text)[1]
-    path.write_text(f'{text}\n[school]\nstarted_on = {started}\n[programme.all]\ntitle = "Всё"\nmodules = ["{name}", "school"]\n',
-                    encoding="utf-8")  # fmt: skip
+    path.write_text(f"{text}\n[school]\nstarted_on = {started}\n{tables.replace('{name}', name)}", encoding="utf-8")
+
+
+def test_the_command_takes_a_programme(synced, capsys):
+    write_programmes(synced, '[programme.all]\ntitle = "Всё"\nmodules = ["{name}", "school"]\n')
     assert synced.payback("measure", "all", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["kind"] == "programme"
     assert found["pairs"][0]["code"] == "joint"
     assert synced.payback("report", "all", "--format", "html,xlsx,json", "--out", str(synced.folder)) == 0
     assert {path.name for path in synced.folder.glob("all.*")} == {"all.html", "all.xlsx", "all.json"}
+    # Measured twice, stored once, and what was written is what is stored.
+    stored = Warehouse(synced.warehouse_url).snapshot("all", found["as_of"])
+    assert (synced.folder / "all.json").read_bytes() == stored
     capsys.readouterr()
     assert synced.payback("measure", "al", "--json") != 0
     assert "did you mean 'all'" in capsys.readouterr().err
-    assert synced.payback("measure", "all", "--explain") != 0
+
+
+def test_a_night_measures_programmes_and_one_that_cannot_be_does_not_stop_it(synced, capsys):
+    write_programmes(synced, """
+[one]
+started_on = 2199-01-07
+[two]
+started_on = 2199-01-07
+[programme.wrong]
+title = "Не та"
+modules = ["one", "two"]
+pool = {one = ["shw_rate"]}
+[programme.all]
+modules = ["{name}", "school"]
+""")  # fmt: skip
+    assert synced.payback("run", "--format", "json", "--out", str(synced.folder), "--json") == Exit.PARTIAL
+    night = json.loads(capsys.readouterr().out)
+    assert night["outcome"] == "partial"
+    assert "did you mean 'show_rate'" in night["programmes"]["wrong"]["error"]
+    assert night["programmes"]["all"]["is_new"]
+    written = (synced.folder / "all.json").read_bytes()
+    assert Warehouse(synced.warehouse_url).snapshot("all", json.loads(written)["as_of"]) == written
+    # Somebody must correct the pool; nothing else is wrong, though a programme and its launches have not begun.
+    assert synced.payback("status", "--json") == Exit.FINDINGS
+    (wrong,) = json.loads(capsys.readouterr().out)["incidents"]
+    assert "Не та" in json.dumps(wrong, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_account_can_be_done_again(found, together, language):
+    """Every line of arithmetic, of modules that began in turn and of such that cannot be told apart."""
+    for document, least in ((found, 20), (together, 5)):
+        text = explain_programme(document, language)
+        assert wrong_lines(text, language) == []
+        assert len(list(arithmetic(text, language))) > least
+        assert "modules." not in text
+    wrong = json.loads(document_bytes(found))
+    wrong["steps"][0]["pieces"][0]["amounts"][0]["estimate"] += 1
+    assert wrong_lines(explain_programme(wrong, language), language)
+
+
+def test_a_module_s_roi_follows_from_its_profit_and_cost(found):
+    told = [one for one in found["modules"] if one["roi"]]
+    assert told
+    for one in told:
+        assert one["roi"]["estimate"] == pytest.approx((one["amount"]["estimate"] - one["cost"]) / one["cost"])
+        assert one["roi"]["low"] <= one["roi"]["estimate"] <= one["roi"]["high"]

@@ -87,11 +87,11 @@ IN_A_QUERY = """
 import sys
 from pipeline import cli, run
 from pipeline.run import open_warehouse
-def measure_launch(settings, launch, as_of):
+def measure_named(settings, name, as_of):
     print("under way", file=sys.stderr, flush=True)
     with open_warehouse(settings).reading() as reading:
         reading.rows("select sum(range % 7) from range(1000000000000)")
-run.measure_launch = measure_launch
+run.measure_named = measure_named
 cli.run()
 """
 

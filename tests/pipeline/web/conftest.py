@@ -11,7 +11,7 @@ import requests
 from pipeline.settings import Settings
 from pipeline.warehouse import Warehouse
 from tests.browser import opened
-from tests.pipeline.web.dashboard_made import PASSWORDS, configure, measured, served, store
+from tests.pipeline.web.dashboard_made import PASSWORDS, configure, measured, programme_measured, served, store
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = configure(folder)
     warehouse = Warehouse(settings.warehouse_url.reveal())
     warehouse.migrate()
-    store(warehouse, measured(folder))
+    store(warehouse, measured(folder), programme_measured(folder))
     with served(settings) as url:
         yield Site(url, settings, folder)
 

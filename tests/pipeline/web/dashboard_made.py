@@ -13,10 +13,14 @@ from typing import Any
 import pyarrow as pa
 import uvicorn
 
+from pipeline.accounting import measure_programme
+from pipeline.accounting_document import programme_document
 from pipeline.document import document, document_bytes
+from pipeline.launches import Scope
 from pipeline.measurement import measure
 from pipeline.passwords import hash_password
 from pipeline.periods import AsOf
+from pipeline.programmes import Programme
 from pipeline.schedule import Nights, timetable
 from pipeline.settings import ChannelRule, Settings, load_settings
 from pipeline.warehouse import Warehouse
@@ -40,6 +44,16 @@ def measured(folder: Path) -> Document:
     rules = (ChannelRule("Поиск", utm_source=("google",)),)
     with made.reading(AS_OF.seen_until) as reading:
         return document(measure(reading, launch(title="AI-ассистент"), settings(channels=rules), AS_OF))
+
+
+def programme_measured(folder: Path) -> Document:
+    """A programme of the same leads: two modules that began together, and one on a channel of its own weeks later."""
+    later = launch(name="later", title="Позже", started_on=date(2026, 6, 8), scope=Scope(channels=("Поиск",)))
+    launches = (launch(title="AI-ассистент"), launch(name="hostile", title=HOSTILE), later)
+    configured = settings(channels=(ChannelRule("Поиск", utm_source=("google",)),), launches=launches)
+    programme = Programme("ai", HOSTILE, ("assistant", "hostile", "later"))
+    with Warehouse(f"duckdb:///{folder / 'measured.duckdb'}").reading(AS_OF.seen_until) as reading:
+        return programme_document(measure_programme(reading, programme, configured, AS_OF))
 
 
 def history(found: Document, name: str, n_weeks: int, *, title: str | None = None, size: float = 1.0) -> Iterator[Document]:
@@ -78,7 +92,7 @@ def findings() -> list[Document]:
     ]
 
 
-def store(warehouse: Warehouse, found: Document, *, n_long: int = 60) -> None:
+def store(warehouse: Warehouse, found: Document, programme: Document | None = None, *, n_long: int = 60) -> None:
     """Every kind of history a dashboard must cope with."""
     told = copy.deepcopy(found)
     told["trust"] = {"score": 81, "findings": findings()}
@@ -102,6 +116,10 @@ def store(warehouse: Warehouse, found: Document, *, n_long: int = 60) -> None:
            "provenance": {"code_version": "0.0.1"}}  # fmt: skip
     odd = {"as_of": "2026-01-12", "launch": [], "money": {"roi": {"estimate": "x"}}, "trust": {"findings": "none"}, "verdict": 5}
     rows = [(one["launch"]["name"], one) for one in (*made, old)] + [("old", odd)]
+    if programme is not None:
+        rows += [("ai", {**programme, "as_of": "2026-07-27"}), ("ai", programme)]
+        # A programme had the launch's name before, and a document of tomorrow has no parts that this version can read.
+        rows += [("hostile", {**programme, "as_of": "2026-07-06"}), ("unread", {**programme, "rest": None})]
     texts = [document_bytes(one).decode() for _, one in rows]
     columns = {
         "launch": [name for name, _ in rows],
@@ -133,6 +151,7 @@ def configure(folder: Path, *, users: Sequence[str] = ("anna", "oleg"), language
     titles = {"assistant": "AI-ассистент", "none-yet": "Ещё не начат", "hostile": HOSTILE.replace("\u202e", "")}
     names = [name for name in LAUNCHES if name not in ("old", "ünïcode 1.0")]
     launches = [f'["{name}"]\ntitle = \'{titles.get(name, name)}\'\nstarted_on = 2026-05-04\nmargin = 0.5\n' for name in names]
+    launches.append(f"[programme.ai]\ntitle = '{titles['hostile']}'\nmodules = [\"assistant\", \"hostile\"]\n")
     (folder / "config" / "launches.toml").write_text("\n".join(launches), encoding="utf-8")
     return load_settings(folder / "config", {})
 

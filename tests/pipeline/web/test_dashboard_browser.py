@@ -12,7 +12,7 @@ from tests.pipeline.web.conftest import Site
 from tests.pipeline.web.dashboard_made import PASSWORDS, configure, served
 
 pytestmark = pytest.mark.xdist_group("dashboard")
-LAUNCHES = ("assistant", "stable", "hostile", "none-yet")
+LAUNCHES = ("assistant", "ai", "stable", "hostile", "none-yet")
 PAGES = ("/", "/quality", "/sync", "/nowhere", *(f"/launches/{name}" for name in LAUNCHES))
 
 

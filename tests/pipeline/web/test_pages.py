@@ -183,3 +183,56 @@ def test_pages_are_quick_once_read(site: Site, owner: requests.Session) -> None:
     for path in ("/", "/launches/stable", "/quality"):
         get(owner, site, path)
         assert get(owner, site, path).elapsed.total_seconds() < 1.0
+
+
+def test_a_programme_stands_among_the_launches_and_its_parts_sum_to_the_whole(site: Site, owner: requests.Session) -> None:
+    cards = re.findall(r'<section class="card">(.*?)</section>', get(owner, site, "/").text, re.DOTALL)
+    (card,) = [one for one in cards if 'href="/launches/ai"' in one]
+    assert "программа из 3 модулей" in card
+    assert "<script>" not in card
+    assert "не отделить" in card
+    (whole,) = re.findall(r"<dt>Прибыль всей программы</dt><dd>([^<]*)<small>вероятно от", card)
+    parts = [amount(one) for one in re.findall(r"<b>([^<]*₽)</b>", card)]
+    assert sum(parts) == amount(whole) > 0
+    page = get(owner, site, "/launches/ai").text
+    assert [amount(one) for one in re.findall(r"<b>([^<]*₽)</b>", page)] == parts
+    assert "Графика по неделям и сравнения снимков у программы нет" in page
+
+
+def stored_keys(page: str) -> list[str]:
+    """Of every snapshot that a page leads to, the newest first."""
+    return list(dict.fromkeys(re.findall(r"/snapshots/([0-9a-f]{16})", page)))
+
+
+def amount(text: str) -> int:
+    return int(re.sub(r"[^\d-]", "", text.replace("−", "-")))
+
+
+def test_every_stored_report_of_a_programme_opens_as_it_was(site: Site, owner: requests.Session) -> None:
+    newer, older = stored_keys(get(owner, site, "/launches/ai").text)
+    for key in (newer, older):
+        snapshot = f"/launches/ai/snapshots/{key}"
+        stored = get(owner, site, f"{snapshot}/document.json").content
+        assert get(owner, site, f"{snapshot}/report.html").content == render(json.loads(stored), "html", "ru")
+        page = get(owner, site, snapshot)
+        assert page.status_code == 200
+        assert "sha256-" in page.headers["content-security-policy"]
+        assert "К программе" in page.text
+    compared = get(owner, site, f"/launches/ai/compare?older={older}&newer={newer}")
+    assert compared.status_code == 200
+    assert "Программы не сравниваются" in compared.text
+    assert get(site.signed_in("oleg"), site, f"/launches/ai/snapshots/{newer}").status_code == 403
+
+
+def test_a_name_that_was_a_programme_s_and_a_document_of_tomorrow(site: Site, owner: requests.Session) -> None:
+    page = get(owner, site, "/launches/hostile").text
+    assert page.count('<tr><th scope="row">') == 3  # the launch that has the name now, and its own weeks only
+    newest, *_, old = stored_keys(page)
+    assert "Отчёт о программе" in get(owner, site, f"/launches/hostile/snapshots/{old}").text.replace("\u00a0", " ")
+    compared = get(owner, site, f"/launches/hostile/compare?older={old}&newer={newest}")
+    assert "Программы не сравниваются" in compared.text
+    unread = get(owner, site, "/launches/unread")
+    assert unread.status_code == 200
+    (key,) = stored_keys(unread.text)
+    assert get(owner, site, f"/launches/unread/snapshots/{key}").status_code == 200
+    assert "unread" not in get(owner, site, "/quality").text
