@@ -57,7 +57,18 @@ def _codes(rows: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
 
 def _local_days(hours: npt.NDArray[np.float64], zone: tzinfo) -> npt.NDArray[np.int64]:
     """Local day (since 1970) of UTC hours since 1970; a zone's clock changes at full hours only, or nearly."""
+    if not hours.size:
+        return np.zeros(0, dtype=np.int64)
     full, place = np.unique(np.floor(hours).astype(np.int64), return_inverse=True)
-    moments = [(_EPOCH + timedelta(hours=int(hour))).replace(tzinfo=UTC).astimezone(zone) for hour in full]
-    offset = np.array([moment.utcoffset().total_seconds() / 3600 for moment in moments])  # type: ignore[union-attr]  # aware
-    return np.asarray(np.floor((hours + offset[place]) / 24), dtype=np.int64) if hours.size else np.zeros(0, dtype=np.int64)
+    days, of_day = np.unique(full // 24, return_inverse=True)
+    start, end = _offsets(days * 24, zone), _offsets(days * 24 + 24, zone)
+    offset = start[of_day]
+    changes = (start != end)[of_day]  # clocks change within this day: look at each of its hours
+    offset[changes] = _offsets(full[changes], zone)
+    return np.asarray(np.floor((hours + offset[place]) / 24), dtype=np.int64)
+
+
+def _offsets(hours: npt.NDArray[np.int64], zone: tzinfo) -> npt.NDArray[np.float64]:
+    """Hours that local time is ahead of UTC at these hours since 1970."""
+    moments = ((_EPOCH + timedelta(hours=int(hour))).replace(tzinfo=UTC).astimezone(zone) for hour in hours)
+    return np.array([moment.utcoffset().total_seconds() / 3600 for moment in moments])  # type: ignore[union-attr]  # aware
