@@ -38,14 +38,14 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
-# Hundreds of processes start in the tests: their compiled modules are kept, whatever the environment says.
+# Four workers on two cores: many tests wait for processes. Hundreds of those start in the tests in the tests: their compiled modules are kept, whatever the environment says.
 test test-all soak: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/dev
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests  # mypy takes a minute of one core
 
 quick-tests: .venv/dev
-	PAYBACK_TRIALS=300 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
+	PAYBACK_TRIALS=300 $(BIN)/pytest -n 4 --dist loadgroup -m "not thorough"
 
 test-all: lint
 	$(BIN)/pytest -n 3 --dist loadgroup

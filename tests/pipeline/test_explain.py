@@ -157,7 +157,7 @@ def test_the_weekly_table_sums_to_what_is_printed(documents, language):
             assert sum(value for value, _ in cells) == pytest.approx(stated, abs=doubt + sum(room for _, room in cells) + 1e-6)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", first(1, LANGUAGES))
 def test_every_rule_of_the_verdict_is_tried_with_its_figures(documents, language):
     words = {"ru": ("не выполнено", "выполнено"), "en": ("does not hold", "holds"), "zh": ("不成立", "成立")}[language]
     for name in ("paying", "undecided", "no costs", "every cost"):
@@ -172,7 +172,7 @@ def test_every_rule_of_the_verdict_is_tried_with_its_figures(documents, language
         assert [told for _, told in lines].count(words[1]) == (0 if is_undecided else 1), name
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", first(1, LANGUAGES))
 def test_windows_queries_and_priors_are_named(documents, language):
     document = documents["evidence"]
     text = explain(document, language)

