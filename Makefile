@@ -38,7 +38,8 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
-# Four workers on two cores: many tests wait for processes. Hundreds of those start in the tests in the tests: their compiled modules are kept, whatever the environment says.
+# Four workers on two cores: many tests wait for processes of their own. Those are hundreds, so their compiled modules are kept,
+# whatever the environment says.
 test test-all soak: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/dev
