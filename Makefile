@@ -38,7 +38,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive pipeline connectors
 
-# Four workers on two cores: many tests wait for processes of their own. Those are hundreds, so their compiled modules are kept,
+# Three workers on two cores: many tests wait for processes of their own. Those are hundreds, so their compiled modules are kept,
 # whatever the environment says.
 test test-all soak: export PYTHONDONTWRITEBYTECODE :=
 
@@ -46,7 +46,7 @@ test: .venv/dev
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests  # mypy takes a minute of one core
 
 quick-tests: .venv/dev
-	PAYBACK_TRIALS=300 $(BIN)/pytest -n 4 --dist loadgroup -m "not thorough"
+	PAYBACK_TRIALS=300 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
 
 test-all: lint
 	$(BIN)/pytest -n 3 --dist loadgroup
