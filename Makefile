@@ -46,7 +46,7 @@ test: .venv/dev
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests  # mypy takes a minute of one core
 
 quick-tests: .venv/dev
-	PAYBACK_TRIALS=300 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
+	PAYBACK_TRIALS=200 $(BIN)/pytest -n 3 --dist loadgroup -m "not thorough"
 
 test-all: lint
 	$(BIN)/pytest -n 3 --dist loadgroup

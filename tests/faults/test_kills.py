@@ -27,6 +27,7 @@ def undisturbed(office: Office) -> str:
     return url
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_killed_syncs_and_a_killed_measurement(office: Office, undisturbed: str, new_warehouse_url: Callable[[], str]) -> None:
     url = new_warehouse_url()

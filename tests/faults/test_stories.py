@@ -26,14 +26,14 @@ def test_each_fault_alone(kind: Kind, new_ground: Callable[[str], Ground]) -> No
         assert {one == "ok" for one in story.outcomes} == {kind.ends == "ok"}, story.message
 
 
-@pytest.mark.parametrize("seed", first(20, range(1, N_COMBINED + 1)))
+@pytest.mark.parametrize("seed", first(10, range(1, N_COMBINED + 1)))
 def test_faults_combined(seed: int, new_ground: Callable[[str], Ground]) -> None:
     story = combined(seed, new_ground(engine_of(seed)))
     assert story.wrongs == [], f"{story}\nagain: python -m tests.faults --seed {seed}"
 
 
 @pytest.mark.parametrize("engine", first(1, ["duckdb", "postgresql"]))
-@pytest.mark.parametrize("name", ["a_few_hidden", "wrong_types"])
+@pytest.mark.parametrize("name", first(1, ["a_few_hidden", "wrong_types"]))
 def test_faults_that_leave_traces_in_a_real_warehouse(name: str, engine: str, new_ground: Callable[[str], Ground]) -> None:
     """Orphaned moves and quarantined keys are the warehouse's own queries; memory answers them otherwise."""
     story = play([BY_NAME[name]], 3, new_ground(engine), is_export=False)

@@ -25,6 +25,7 @@ from tests.libreoffice import recalculate
 from tests.pipeline.costs_made import LAUNCHES, SHARED, SPEND, read, write_config
 from tests.pipeline.reports.conftest import AS_OF
 from tests.pipeline.salon_made import launch, salon, settings
+from tests.variants import first
 
 pytestmark = pytest.mark.xdist_group("reports")
 COST = numbers_of("en", "RUB").words.say("money.cost")
@@ -114,7 +115,7 @@ def test_the_verdict_is_of_counted_costs_and_a_sentence_tells_what_would_turn_it
     assert "даже у нижней границы" in turned(numbers, always)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", first(1, LANGUAGES))
 def test_every_report_lists_all_sorts_of_lines(costed, language):
     say = numbers_of(language, "RUB").words.say
     page = render(costed, "html", language).decode()
@@ -246,6 +247,7 @@ def test_the_workbook_lists_costs_and_ads(costed):
     assert "Search" in sheet_rows(book, "channels")
 
 
+@pytest.mark.thorough
 def test_the_live_sheet_takes_the_lines_and_what_is_typed_into_them(costed, tmp_path):
     plain = render(costed, "xlsx", "en")
     typed = openpyxl.load_workbook(io.BytesIO(plain))
