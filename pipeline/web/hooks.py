@@ -86,8 +86,6 @@ class Receiver:
 
     async def _answered(self, request: Request, source: str, options: "Options | None") -> tuple[str, Response]:
         """What became of it, and the answer. An unknown source (empty) goes the same way as a known one, to its very end."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-            return "unreadable", PlainTextResponse(f"send {FORM}\n", 415, _CLOSE)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _body(request)
@@ -97,6 +95,9 @@ class Receiver:
             return "gone", Response(status_code=400)
         if body is None:
             return "large", PlainTextResponse("too large\n", 413, _CLOSE)
+        # Refused once the body is read: who hangs up on unread bytes resets the connection, and the answer may be lost.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+            return "unreadable", PlainTextResponse(f"send {FORM}\n", 415, _CLOSE)
         event = read_event(body)
         if not is_genuine(event, options):
             return self._refused(source)
