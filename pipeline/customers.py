@@ -31,7 +31,7 @@ def read_history(reading: "Reading", known_on: date, zone: tzinfo, horizon_hours
     hours = np.asarray(created + rows.column("paid_hours").to_numpy().astype(np.float64), dtype=np.float64)
     amount = np.nan_to_num(rows.column("amount").to_numpy(zero_copy_only=False).astype(np.float64))
     within = rows.column("is_at_first_sale").to_numpy(zero_copy_only=False).astype(np.bool_)
-    day = _local_days(hours, zone)
+    day = local_days(hours, zone)
     order = np.lexsort((amount, journey, hours, customer))
     order = order[is_known[order]]
     code, day, journey, within, amount = customer[order], day[order], journey[order], within[order], amount[order]
@@ -55,7 +55,7 @@ def _codes(rows: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
     return codes
 
 
-def _local_days(hours: npt.NDArray[np.float64], zone: tzinfo) -> npt.NDArray[np.int64]:
+def local_days(hours: npt.NDArray[np.float64], zone: tzinfo) -> npt.NDArray[np.int64]:
     """Local day (since 1970) of UTC hours since 1970; a zone's clock changes at full hours only, or nearly."""
     if not hours.size:
         return np.zeros(0, dtype=np.int64)

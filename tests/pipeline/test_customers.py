@@ -1,13 +1,14 @@
 """Who paid, when, how much: read from the warehouse on each engine."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
-from pipeline.customers import read_history
+from pipeline.customers import local_days, read_history
 from pipeline.erasure import Request, erase
 from pipeline.journeys import build_journeys
 from pipeline.launches import Scope
@@ -79,3 +80,12 @@ def test_whoever_was_erased_is_not_in_it(warehouse, warehouse_url, tmp_path):
     found = history_of(warehouse)
     assert (found.n, found.n_visits, found.n_unknown) == (1, 0, 0)
     assert found.amount.tolist() == [4.0]
+
+
+def test_the_local_day_of_a_payment_is_right_on_days_when_clocks_change():
+    zone = ZoneInfo("Europe/Berlin")
+    days = ((2026, 3, 28), (2026, 3, 29), (2026, 10, 24), (2026, 10, 25))
+    moments = [datetime(*day, hour, 30, tzinfo=UTC) for day in days for hour in range(24)]
+    hours = np.array([moment.timestamp() / 3600 for moment in moments])
+    wanted = [moment.astimezone(zone).date().toordinal() - EPOCH.toordinal() for moment in moments]
+    assert local_days(hours, zone).tolist() == wanted

@@ -3,35 +3,27 @@
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import couriers
-from pipeline.document import document, document_bytes
+from pipeline.document import document
 from pipeline.measurement import measure
-from pipeline.periods import AsOf
-from pipeline.warehouse import Warehouse
-from tests.pipeline.deliveries.delivering import ADDRESSES, AS_OF, HOSTILE, LAUNCHES, PORTAL, TODAY
+from tests.pipeline.deliveries.delivering import ADDRESSES, HOSTILE, LAUNCHES, PORTAL, TODAY, stored
 from tests.pipeline.deliveries.postoffice import PostOffice
-from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.salon_made import launch, settings
 from tests.pipeline.shop_made import Shop
 
 
 @pytest.fixture(scope="module")
 def warehouse_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
     """A warehouse with one snapshot of one launch."""
-    folder = tmp_path_factory.mktemp("snapshot")
-    source = Warehouse(f"duckdb:///{shutil.copy(migrated_file, folder / 'source.duckdb')}")
-    source.append(salon(lift=0.5), "crm", "r1")
-    as_of = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), AS_OF)
-    with source.reading(as_of.seen_until) as reading:
-        figures = document(measure(reading, launch(title=HOSTILE), settings(), as_of))
-    file = shutil.copy(migrated_file, folder / "snapshot.duckdb")
-    Warehouse(f"duckdb:///{file}").save_snapshot("assistant", AS_OF, document_bytes(figures))
-    return Path(file)
+    return stored(
+        tmp_path_factory.mktemp("snapshot"), migrated_file, "assistant",
+        lambda reading, as_of: document(measure(reading, launch(title=HOSTILE), settings(), as_of)),
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import copy
 import json
 import re
-import shutil
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,15 @@ import pytest
 from pipeline import deliver
 from pipeline.accounting import measure_programme
 from pipeline.accounting_document import programme_document
-from pipeline.document import document_bytes
 from pipeline.errors import ConfigError
 from pipeline.languages import LANGUAGES
-from pipeline.periods import AsOf
 from pipeline.programmes import Programme
 from pipeline.reports.message import CAPTION, ROBOT
 from pipeline.reports.programme_message import mail_of, message_of
 from pipeline.warehouse import Warehouse
-from tests.pipeline.deliveries.delivering import AS_OF, HOSTILE, said
+from tests.pipeline.deliveries.delivering import AS_OF, HOSTILE, said, stored
 from tests.pipeline.deliveries.postoffice import PostOffice
-from tests.pipeline.salon_made import launch, salon, settings
+from tests.pipeline.salon_made import launch, settings
 from tests.pipeline.shop_made import Shop
 
 TABLES = '\n[twin]\nstarted_on = 2026-05-04\n[programme.ai]\ntitle = "AI"\nmodules = ["assistant", "twin"]\n'
@@ -32,16 +28,12 @@ TABLES = '\n[twin]\nstarted_on = 2026-05-04\n[programme.ai]\ntitle = "AI"\nmodul
 @pytest.fixture(scope="module")
 def warehouse_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
     """A warehouse with one snapshot of one programme, whose modules cannot be told apart."""
-    folder = tmp_path_factory.mktemp("snapshot")
-    source = Warehouse(f"duckdb:///{shutil.copy(migrated_file, folder / 'source.duckdb')}")
-    source.append(salon(lift=0.5), "crm", "r1")
-    as_of = AsOf(date(2026, 8, 3), datetime(2200, 1, 1), AS_OF)
     configured = settings(launches=(launch(title=HOSTILE), launch(name="twin", title="Twin")))
-    with source.reading(as_of.seen_until) as reading:
-        measured = measure_programme(reading, Programme("ai", "AI", ("assistant", "twin")), configured, as_of)
-    file = shutil.copy(migrated_file, folder / "snapshot.duckdb")
-    Warehouse(f"duckdb:///{file}").save_snapshot("ai", AS_OF, document_bytes(programme_document(measured)))
-    return Path(file)
+    programme = Programme("ai", "AI", ("assistant", "twin"))
+    return stored(
+        tmp_path_factory.mktemp("snapshot"), migrated_file, "ai",
+        lambda reading, as_of: programme_document(measure_programme(reading, programme, configured, as_of)),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
