@@ -29,7 +29,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class LaunchCosts:
-    """What the launch costs, in the business's currency; None is "not counted", which is not 0."""
+    """What the launch costs as somebody wrote it, in the business's currency; None is "not counted", which is not 0.
+
+    The sums stand in `Costs` too, checked and priced: a negative one in this file must not keep other launches from being read.
+    """
 
     one_off: float | None = None
     monthly: float | None = None
